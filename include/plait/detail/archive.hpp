@@ -1,0 +1,157 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <bit>
+#include <memory>
+#include <plait/detail/bytes.hpp>
+#include <plait/detail/sendable.hpp>
+
+namespace plait::detail {
+
+/// cereal's binary format over our writer: no stream and no allocation per value.
+class output_archive final : public cereal::OutputArchive<output_archive, cereal::AllowEmptyClassElision> {
+  public:
+    explicit output_archive(byte_writer& out)
+        : cereal::OutputArchive<output_archive, cereal::AllowEmptyClassElision>{this}, out_{out} {}
+    void save_binary(const void* data, std::size_t size) { out_.write(data, size); }
+
+  private:
+    byte_writer& out_;
+};
+
+class input_archive final : public cereal::InputArchive<input_archive, cereal::AllowEmptyClassElision> {
+  public:
+    explicit input_archive(byte_reader& in)
+        : cereal::InputArchive<input_archive, cereal::AllowEmptyClassElision>{this}, in_{in} {}
+    void load_binary(void* data, std::size_t size) { in_.read(data, size); }
+    byte_reader& reader() noexcept { return in_; }
+
+  private:
+    byte_reader& in_;
+};
+
+/// Bytes that mean the same in another process, and that neither cereal nor the user wants to see.
+template <class T>
+concept bitwise =
+    std::is_trivially_copyable_v<T> && !std::is_pointer_v<T> && !std::is_void_v<T> &&
+    send_problem_of<T>() == send_problem::none &&
+    (trivially_sendable<T> || known_template<T>::known || !known_to_cereal<T> || std::is_scalar_v<T>);
+
+/// Classes that nobody has told cereal about: their bytes, or member by member.
+template <class T>
+concept ours = std::is_class_v<T> && !known_template<T>::known && !known_to_cereal<T> &&
+               send_problem_of<T>() == send_problem::none;
+
+// What the archives know. Names and shape are cereal's.
+template <class T>
+    requires std::is_arithmetic_v<T>
+void CEREAL_SAVE_FUNCTION_NAME(output_archive& archive, const T& value) {
+    archive.save_binary(std::addressof(value), sizeof(T));
+}
+template <class T>
+    requires std::is_arithmetic_v<T>
+void CEREAL_LOAD_FUNCTION_NAME(input_archive& archive, T& value) {
+    archive.load_binary(std::addressof(value), sizeof(T));
+}
+template <class T>
+void CEREAL_SAVE_FUNCTION_NAME(output_archive& archive, const cereal::BinaryData<T>& data) {
+    archive.save_binary(data.data, static_cast<std::size_t>(data.size));
+}
+template <class T>
+void CEREAL_LOAD_FUNCTION_NAME(input_archive& archive, cereal::BinaryData<T>& data) {
+    archive.load_binary(data.data, static_cast<std::size_t>(data.size));
+}
+template <class Archive, class T>
+    requires(std::is_same_v<Archive, output_archive> || std::is_same_v<Archive, input_archive>)
+void CEREAL_SERIALIZE_FUNCTION_NAME(Archive& archive, cereal::NameValuePair<T>& pair) {
+    archive(pair.value);
+}
+template <class T>
+void CEREAL_SAVE_FUNCTION_NAME(output_archive& archive, const cereal::SizeTag<T>& tag) {
+    archive(tag.size);
+}
+template <class T>
+void CEREAL_LOAD_FUNCTION_NAME(input_archive& archive, cereal::SizeTag<T>& tag) {
+    archive(tag.size);
+    // Every element takes a byte at least: a damaged length ends here, not in an allocation.
+    archive.reader().expect(static_cast<std::uint64_t>(tag.size), 1);
+}
+template <ours T>
+void CEREAL_SAVE_FUNCTION_NAME(output_archive& archive, const T& value) {
+    if constexpr (bitwise<T>)
+        archive.save_binary(std::addressof(value), sizeof(T));
+    else
+        with_members<T>(value, [&](const auto&... member) { archive(member...); });
+}
+template <ours T>
+void CEREAL_LOAD_FUNCTION_NAME(input_archive& archive, T& value) {
+    if constexpr (bitwise<T>)
+        archive.load_binary(std::addressof(value), sizeof(T));
+    else
+        with_members<T>(value, [&](auto&... member) { archive(member...); });
+}
+inline void CEREAL_SAVE_FUNCTION_NAME(output_archive& archive, const std::filesystem::path& path) {
+    archive(path.native());
+}
+inline void CEREAL_LOAD_FUNCTION_NAME(input_archive& archive, std::filesystem::path& path) {
+    std::filesystem::path::string_type text;
+    archive(text);
+    path = std::move(text);
+}
+
+template <class T>
+inline constexpr bool is_bulk_vector = false;
+template <class T>
+inline constexpr bool is_bulk_vector<std::vector<T>> = bitwise<T> && !std::is_same_v<T, bool>;
+
+template <class T>
+void encode(byte_writer& out, const T& value) {
+    if constexpr (bitwise<T>) {
+        out.put(value);
+    } else if constexpr (is_bulk_vector<T>) {
+        out.put(static_cast<std::uint64_t>(value.size()));
+        out.write(value.data(), value.size() * sizeof(typename T::value_type));
+    } else {
+        output_archive archive{out};
+        archive(value);
+    }
+}
+
+template <class T>
+T decode(byte_reader& in) {
+    if constexpr (bitwise<T>) {
+        alignas(T) std::byte raw[sizeof(T)];
+        in.read(raw, sizeof(T));
+        return *std::launder(reinterpret_cast<T*>(raw));
+    } else if constexpr (is_bulk_vector<T>) {
+        using element = typename T::value_type;
+        const auto size = in.take<std::uint64_t>();
+        in.expect(size, sizeof(element));
+        T value;
+        value.reserve(static_cast<std::size_t>(size));
+        prepare_large(value.data(), static_cast<std::size_t>(size) * sizeof(element));
+        // In pieces that stay in the cache: resize() would touch all of it once more, to zero it.
+        constexpr std::size_t piece = std::max<std::size_t>(1, 16384 / sizeof(element));
+        alignas(element) std::byte raw[piece * sizeof(element)];
+        for (std::uint64_t left = size; left != 0;) {
+            const std::size_t count = static_cast<std::size_t>(std::min<std::uint64_t>(left, piece));
+            in.read(raw, count * sizeof(element));
+            const element* first = std::launder(reinterpret_cast<const element*>(raw));
+            value.insert(value.end(), first, first + count);
+            left -= count;
+        }
+        return value;
+    } else {
+        T value{};
+        input_archive archive{in};
+        archive(value);
+        return value;
+    }
+}
+
+} // namespace plait::detail
+
+CEREAL_REGISTER_ARCHIVE(plait::detail::output_archive)
+CEREAL_REGISTER_ARCHIVE(plait::detail::input_archive)
+CEREAL_SETUP_ARCHIVE_TRAITS(plait::detail::input_archive, plait::detail::output_archive)

@@ -1,0 +1,158 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <cstring>
+#include <type_traits>
+#include <utility>
+
+namespace plait::detail {
+
+/// Bytes on the heap that grow without being zeroed first; large ones ask for huge pages, which makes their
+/// first touch two to three times cheaper.
+class [[gnu::visibility("default")]] byte_buffer {
+  public:
+    byte_buffer() noexcept = default;
+    byte_buffer(byte_buffer&& other) noexcept
+        : data_{std::exchange(other.data_, nullptr)},
+          size_{std::exchange(other.size_, 0)},
+          capacity_{std::exchange(other.capacity_, 0)} {}
+    byte_buffer& operator=(byte_buffer&& other) noexcept {
+        std::swap(data_, other.data_);
+        std::swap(size_, other.size_);
+        std::swap(capacity_, other.capacity_);
+        return *this;
+    }
+    byte_buffer(const byte_buffer&) = delete;
+    byte_buffer& operator=(const byte_buffer&) = delete;
+    ~byte_buffer();
+
+    std::byte* data() noexcept { return data_; }
+    const std::byte* data() const noexcept { return data_; }
+    std::size_t size() const noexcept { return size_; }
+    bool empty() const noexcept { return size_ == 0; }
+    void clear() noexcept { size_ = 0; }
+    /// Gives the memory back.
+    void release() noexcept { byte_buffer{}.swap(*this); }
+    void swap(byte_buffer& other) noexcept { *this = std::move(other); }
+
+    /// Room for `more` bytes behind the end, not yet part of the size; throws bad_alloc.
+    std::byte* extend(std::size_t more) {
+        if (more > capacity_ - size_) grow(more);
+        return data_ + size_;
+    }
+    void commit(std::size_t more) noexcept { size_ += more; }
+    void append(const void* bytes, std::size_t count) {
+        if (count == 0) return;
+        std::memcpy(extend(count), bytes, count);
+        size_ += count;
+    }
+    /// Drops the first `count` bytes.
+    void drop_front(std::size_t count) noexcept;
+
+  private:
+    void grow(std::size_t more);
+
+    std::byte* data_ = nullptr;
+    std::size_t size_ = 0;
+    std::size_t capacity_ = 0;
+};
+
+/// Where encoded values go: a window that is written directly, and what happens when it is full.
+class [[gnu::visibility("default")]] byte_writer {
+  public:
+    byte_writer() noexcept = default;
+    byte_writer(const byte_writer&) = delete;
+    byte_writer& operator=(const byte_writer&) = delete;
+
+    void write(const void* bytes, std::size_t count) {
+        if (count <= static_cast<std::size_t>(end_ - next_)) [[likely]] {
+            if (count != 0) std::memcpy(next_, bytes, count);
+            next_ += count;
+        } else {
+            overflow(static_cast<const std::byte*>(bytes), count);
+        }
+    }
+    template <class T>
+        requires std::is_trivially_copyable_v<T>
+    void put(const T& value) {
+        write(&value, sizeof(T));
+    }
+
+  protected:
+    ~byte_writer() = default;
+    /// Takes `count` bytes that do not fit the window; may set another window.
+    virtual void overflow(const std::byte* bytes, std::size_t count) = 0;
+
+    std::byte* next_ = nullptr;
+    std::byte* end_ = nullptr;
+};
+
+/// The other direction.
+class [[gnu::visibility("default")]] byte_reader {
+  public:
+    byte_reader() noexcept = default;
+    byte_reader(const byte_reader&) = delete;
+    byte_reader& operator=(const byte_reader&) = delete;
+
+    void read(void* to, std::size_t count) {
+        if (count <= static_cast<std::size_t>(end_ - next_)) [[likely]] {
+            if (count != 0) std::memcpy(to, next_, count);
+            next_ += count;
+        } else {
+            underflow(static_cast<std::byte*>(to), count);
+        }
+    }
+    template <class T>
+        requires std::is_trivially_copyable_v<T>
+    T take() {
+        T value;
+        read(&value, sizeof(T));
+        return value;
+    }
+    /// Bytes that are still to come: the bound for every length that is read.
+    virtual std::uint64_t remaining() const noexcept = 0;
+    /// Throws if fewer than `count` elements of `size` bytes can follow: a damaged length must not become a
+    /// request for memory.
+    void expect(std::uint64_t count, std::size_t size) const;
+
+  protected:
+    ~byte_reader() = default;
+    virtual void underflow(std::byte* to, std::size_t count) = 0;
+    [[noreturn]] static void ended_early();
+
+    const std::byte* next_ = nullptr;
+    const std::byte* end_ = nullptr;
+};
+
+/// Writes to a byte_buffer.
+class [[gnu::visibility("default")]] buffer_writer final : public byte_writer {
+  public:
+    explicit buffer_writer(byte_buffer& buffer) noexcept : buffer_{buffer} {}
+    /// Everything written is in the buffer from here on.
+    void finish() noexcept;
+
+  private:
+    void overflow(const std::byte* bytes, std::size_t count) override;
+    byte_buffer& buffer_;
+    std::byte* begin_ = nullptr;
+};
+
+/// Asks for huge pages for a large array before its first touch.
+[[gnu::visibility("default")]] void prepare_large(void* data, std::size_t size) noexcept;
+
+/// Reads memory.
+class [[gnu::visibility("default")]] memory_reader final : public byte_reader {
+  public:
+    memory_reader(const std::byte* bytes, std::size_t count) noexcept {
+        next_ = bytes;
+        end_ = bytes + count;
+    }
+    std::uint64_t remaining() const noexcept override { return static_cast<std::uint64_t>(end_ - next_); }
+
+  private:
+    void underflow(std::byte* to, std::size_t count) override;
+};
+
+} // namespace plait::detail

@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <plait/cancelled.hpp>
+#include <plait/detail/atomic.hpp>
+#include <plait/detail/registry.hpp>
+#include <plait/detail/worker.hpp>
+
+namespace plait::detail {
+
+class waiter;
+class stop_callback_node;
+
+/// The scope of a task: the unit of cancellation.
+///
+/// A scope is stopped or it is not; nothing is "delivered". Every wait in a stopped scope throws `cancelled`,
+/// each time. Spawned tasks have one, and so have the children of gather, race, timeout and groups; a chain
+/// of awaited tasks shares its caller's.
+///
+/// One slot says where the scope stands:
+///
+///     idle      runs, or is queued
+///     W         suspended in the wait W
+///     held      stopped; a canceller is using W, which must therefore not be resumed yet
+///     parked    as held, and W was resumed meanwhile: the canceller posts it when it is done
+///     stopped   stopped; nobody touches anything
+///
+///     arm       idle -> W        by the task, before it publishes W anywhere
+///     disarm    W -> idle        by whoever resumes W; held -> parked, and goes away
+///     stop      idle -> stopped, W -> held
+///     release   held -> stopped, parked -> stopped and post W
+///
+/// From W on, a wait can be found by cancellers and completers on any thread; see `waiter` for who wins.
+class [[gnu::visibility("default")]] context {
+  public:
+    context() noexcept : handover_{*this} {}
+
+    /// Stops this scope and every scope that it waits for, depth first, without recursion. Idempotent.
+    /// Threads: any, as long as the scope has not ended.
+    void stop() noexcept;
+
+    bool stopped() const noexcept {
+        // acquire: pairs with stop(), so that whoever sees the flag sees what was done before it was set.
+        const std::uintptr_t s = slot_.load(order::acquire);
+        return s >= word_stopped && s <= word_parked;
+    }
+
+    /// The task is about to suspend in `w`. False: stopped, so it must not.
+    bool arm(waiter& w) noexcept;
+    /// `w` is about to be resumed. False: a canceller still holds it, and will post it.
+    bool disarm(waiter& w) noexcept;
+
+    /// Throws `cancelled` if stopped.
+    void check() const;
+
+    worker* home = nullptr;    // where the task runs; changed by the task itself alone (resume_on)
+    task_node* node = nullptr; // its entry in the registry, or its caller's
+    time_point deadline = time_point::max();
+    int attempt = 1;
+
+    context* previous =
+        nullptr; // links of the list that remembers it: an executor's roots, a group's children
+    context* next = nullptr;
+
+  private:
+    friend class stop_callback_node;
+    static constexpr std::uintptr_t word_idle = 0, word_stopped = 1, word_held = 2, word_parked = 3;
+
+    static void continue_stop(work& handover) noexcept;
+    static void stop_from(context* first, context* held) noexcept;
+    waiter* hold(bool& newly) noexcept;
+    void release(waiter& w, bool post) noexcept;
+    void run_callbacks() noexcept;
+
+    atomic<std::uintptr_t> slot_{word_idle};
+    context* up_ = nullptr;         // while held: the held scope that this one was reached from
+    waiter* held_waiter_ = nullptr; // while held: W
+    struct handover : work {
+        explicit handover(context& c) noexcept : work{&continue_stop}, self{c} {}
+        context& self;
+    } handover_; // carries `held` to the only worker that may unlink W
+
+    atomic<std::uint32_t> callbacks_lock_{0};
+    stop_callback_node* callbacks_ = nullptr; // guarded by callbacks_lock_
+};
+
+/// A suspended wait: of a coroutine for a future, a timer, a socket, its children, ...
+///
+/// Its word decides who ends it, however many structures it stands in:
+///
+///     arming -> pending      the waiting task, under the structure's lock, when it links itself in
+///     pending -> done        a completer, under that lock, in one step with taking it off the list
+///     pending -> cancelled   a canceller; it then unlinks it
+///     arming -> cancelled    a canceller that comes before it is linked: the task notices and does not
+///     suspend arming -> done         the task itself: what it wants is there already
+///
+/// Only the winner may resume it, and a value beats a cancel that came later.
+class [[gnu::visibility("default")]] waiter : public work {
+  public:
+    waiter() noexcept : work{&resume_work} {}
+
+    /// Takes a place in the running task's scope. False: the scope is stopped; do not suspend. Throws
+    /// logic_error outside of a task.
+    bool arm(std::coroutine_handle<> h, const char* what, worker* bound = nullptr);
+
+    /// Under the structure's lock: from now on completers may find it. False: cancelled meanwhile; do not
+    /// link.
+    bool pend() noexcept {
+        stage expected = stage::arming;
+        // release: a completer that wins pending -> done sees the whole waiter.
+        return word_.compare_exchange(expected, stage::pending, order::acq_rel, order::acquire);
+    }
+    /// Under the structure's lock: this completer ends the wait. False: it is cancelled; pass what you have
+    /// on.
+    bool complete() noexcept {
+        stage expected = stage::pending;
+        return word_.compare_exchange(expected, stage::done, order::acq_rel, order::acquire);
+    }
+    /// By the waiting task itself, before it pends: what it wants is there. False: cancelled meanwhile.
+    bool complete_at_once() noexcept {
+        stage expected = stage::arming;
+        return word_.compare_exchange(expected, stage::done, order::acq_rel, order::acquire);
+    }
+
+    /// Ends `await_suspend` of a wait that is over already: true if it has to stay suspended (a canceller
+    /// holds it).
+    bool settle() noexcept { return !scope_->disarm(*this); }
+
+    /// Resumes the task on its own worker. Only by the winner, and only once.
+    void post() noexcept { scope_->home->post(*this); }
+
+    bool was_cancelled() const noexcept { return word_.load(order::acquire) == stage::cancelled; }
+    /// In `await_resume`: throws `cancelled` if that is how it ended.
+    void check() const;
+
+    context& scope() const noexcept { return *scope_; }
+
+    /// The only worker on whose thread `withdraw` and `next_child` may be called; null: any thread.
+    worker* bound() const noexcept { return bound_; }
+
+    /// By a canceller, scope held: tries to end the wait. True: the canceller has to post it.
+    virtual bool withdraw() noexcept {
+        stage expected = stage::arming;
+        if (word_.compare_exchange(expected, stage::cancelled, order::acq_rel, order::acquire)) return false;
+        if (expected != stage::pending ||
+            !word_.compare_exchange(expected, stage::cancelled, order::acq_rel, order::acquire))
+            return false;
+        unlink();
+        return true;
+    }
+
+    /// By a canceller, scope held, before `withdraw`: the next scope that this one waits for; null: no more.
+    virtual context* next_child() noexcept { return nullptr; }
+
+  protected:
+    ~waiter() = default;
+
+    /// Takes it off its structure, under the structure's lock. Called by the canceller that won.
+    virtual void unlink() noexcept {}
+
+  private:
+    enum class stage : std::uint32_t { arming, pending, done, cancelled };
+    static void resume_work(work& w) noexcept;
+
+    atomic<stage> word_{stage::arming};
+    context* scope_ = nullptr;
+    worker* bound_ = nullptr;
+    std::coroutine_handle<> handle_;
+};
+
+[[noreturn, gnu::visibility("default")]] void throw_cancelled();
+
+/// The scope of the running task; throws logic_error in a coroutine that is no plait task's.
+[[gnu::visibility("default")]] context& running_scope();
+
+} // namespace plait::detail

@@ -1,0 +1,185 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <plait/detail/atomic.hpp>
+#include <utility>
+
+namespace plait::detail {
+
+/// Somebody who waits for one future.
+struct completion {
+    /// Under the future's lock, just before it is linked in. False: it need not be any more.
+    virtual bool link() noexcept { return true; }
+    /// Under the future's lock: take the news? False: no longer interested.
+    virtual bool claim() noexcept = 0;
+    /// Afterwards, outside every lock, if `claim` said true. The last time that this object is touched.
+    virtual void fire() noexcept = 0;
+
+    completion* next_hook = nullptr; // the future's
+
+  protected:
+    ~completion() = default;
+};
+
+/// The word that a future, its producer and its cancellers share: flags, and above them the number of owners.
+///
+///     ready      the result is there, for good
+///     waiting    `hooks_` is not empty
+///     locked     somebody looks at `hooks_`: a few instructions
+///     dropped    the future is gone: nobody will ask for the result
+///     cancelled  the task never ran, or ended by `cancelled`
+///     started    the task was claimed: by the worker that runs it, or by the waiter that helps
+///
+/// Whoever sets `started` runs the task; whoever sets `cancelled` before that completes it in its stead:
+/// exactly one.
+template <class Policy = system_policy>
+class future_word {
+  public:
+    using word = std::uint32_t;
+    static constexpr word ready = 1, waiting = 2, locked = 4, dropped = 8, cancelled = 16, started = 32;
+    static constexpr word owner = 64;
+
+    explicit future_word(word owners) noexcept : word_{owners * owner} {}
+
+    // acquire: whoever sees `ready` may read the result.
+    word load() const noexcept { return word_.load(order::acquire); }
+    bool is(word flag) const noexcept { return (load() & flag) != 0; }
+
+    void add_owner() noexcept { word_.fetch_add(owner, order::relaxed); }
+
+    /// True: that was the last one, and the caller destroys the whole.
+    bool release_owner(word flag = 0) noexcept {
+        // release: what we did with it happens before its destruction; acquire: so does what the others did.
+        if (flag) word_.fetch_or(flag, order::relaxed);
+        return last(word_.fetch_sub(owner, order::acq_rel));
+    }
+
+    /// Claims the task. False: cancelled, or claimed by another.
+    bool try_start() noexcept { return try_set(started); }
+    /// Cancels a task that nobody has claimed. True: the caller completes it.
+    bool try_cancel() noexcept { return try_set(cancelled | started); }
+
+    enum class added : unsigned char { linked, ready, refused };
+    /// Leaves `c` to be told, unless the result is there already or `c` refuses.
+    added add_hook(completion& c) noexcept {
+        word s = load();
+        for (unsigned round = 0;;) {
+            if (s & ready) return added::ready;
+            if (!try_lock(s, round)) continue;
+            if (!c.link()) {
+                word_.fetch_sub(locked, order::release);
+                return added::refused;
+            }
+            c.next_hook = hooks_;
+            hooks_ = &c;
+            unlock(s);
+            return added::linked;
+        }
+    }
+
+    /// Takes `c` back. False: the completer has taken it; `fire` comes or has come, if `claim` said true.
+    bool remove_hook(completion& c) noexcept {
+        word s = load();
+        for (unsigned round = 0;;) {
+            if (!(s & (waiting | locked))) return false;
+            if (!try_lock(s, round)) continue;
+            completion** at = &hooks_;
+            while (*at && *at != &c) at = &(*at)->next_hook;
+            const bool mine = *at != nullptr;
+            if (mine) *at = c.next_hook;
+            unlock(s);
+            return mine;
+        }
+    }
+
+    /// Publishes the result, with `flags` beside `ready`, and gives up the producer's ownership.
+    /// Returns what to do outside: `hooks` to fire, `destroy` if nobody owns it any more.
+    struct completed {
+        completion* hooks;
+        bool destroy;
+        bool dropped;
+    };
+    completed complete(word flags) noexcept {
+        word s = load();
+        for (unsigned round = 0;;) {
+            if (s & locked) {
+                Policy::pause(round++);
+                s = load();
+            } else if (s & waiting) {
+                // In one step with `ready`: a waiter that sees `ready` may be about to destroy all this, and
+                // must find it locked until we have let go.
+                // release: publishes the result.
+                if (!word_.compare_exchange(s, s | ready | flags | locked, order::acq_rel, order::acquire))
+                    continue;
+                completion* const claimed = claim_all();
+                return {claimed, last(word_.fetch_sub(locked + waiting + owner, order::acq_rel)),
+                        (s & dropped) != 0};
+            } else if (word_.compare_exchange(s, (s | ready | flags) - owner, order::acq_rel,
+                                              order::acquire)) {
+                return {nullptr, last(s), (s & dropped) != 0};
+            }
+        }
+    }
+
+    const word* address() const noexcept { return word_.address(); }
+
+    /// Fires what `complete` returned.
+    static void fire(completion* hooks) noexcept {
+        while (hooks) {
+            completion* const c = hooks;
+            hooks = c->next_hook;
+            c->fire(); // c is gone
+        }
+    }
+
+  private:
+    static bool last(word before) noexcept { return before / owner == 1; }
+
+    bool try_set(word flags) noexcept {
+        word s = load();
+        while (!(s & (started | ready)))
+            if (word_.compare_exchange(s, s | flags, order::acq_rel, order::acquire)) return true;
+        return false;
+    }
+
+    bool try_lock(word& s, unsigned& round) noexcept {
+        if (s & locked) {
+            Policy::pause(round++);
+            s = load();
+            return false;
+        }
+        return word_.compare_exchange(s, s | locked, order::acq_rel, order::acquire);
+    }
+
+    // `s`: the word without `locked`, as it was when we took the lock.
+    void unlock(word s) noexcept {
+        // release: the completer that takes the lock after us sees hooks_. Nobody else changes these two bits
+        // now.
+        const word wanted = hooks_ ? waiting : 0;
+        if ((s & waiting) == wanted)
+            word_.fetch_sub(locked, order::release);
+        else if (wanted)
+            word_.fetch_sub(locked - waiting, order::release);
+        else
+            word_.fetch_sub(locked + waiting, order::release);
+    }
+
+    completion* claim_all() noexcept {
+        completion* claimed = nullptr;
+        for (completion* c = std::exchange(hooks_, nullptr); c;) {
+            completion* const next = c->next_hook; // whoever says no may be gone the moment it has
+            if (c->claim()) {
+                c->next_hook = claimed;
+                claimed = c;
+            }
+            c = next;
+        }
+        return claimed;
+    }
+
+    typename Policy::template atomic<word> word_;
+    completion* hooks_ = nullptr; // guarded by `locked`
+};
+
+} // namespace plait::detail

@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <plait/detail/job.hpp>
+#include <vector>
+
+namespace plait::detail {
+
+/// The children of a group: who is left, what failed, whether they are to stop.
+///
+/// `members` counts the children and, until it waits for them, the owner; the last one out ends the wait.
+/// Lists and errors are guarded by a lock that is never held while a child is stopped or run.
+class [[gnu::visibility("default")]] group_core {
+  public:
+    explicit group_core(worker& home) noexcept : home_{&home} {}
+    group_core(const group_core&) = delete;
+    group_core& operator=(const group_core&) = delete;
+
+    worker& home() noexcept { return *home_; }
+
+    /// Counts a child in. False: the group is stopping, so it is to be cancelled rather than run.
+    /// Throws logic_error in a group that has ended.
+    bool add(job_core& child);
+    void remove(job_core& child, const std::exception_ptr& error) noexcept;
+    void member_gone() noexcept;
+
+    /// Stops everybody, for good. `by_owner`: the group ends quietly.
+    void cancel(bool by_owner) noexcept;
+    /// The next scope to stop, for the canceller of whoever waits for the group; null: no more, or another
+    /// canceller is at it. It is kept alive until the next call.
+    context* next_to_stop(bool& began) noexcept;
+    /// A child that nobody has begun, kept for the caller; null: none.
+    job_core* next_unclaimed() noexcept;
+
+    bool stopping() const noexcept { return stopping_.load(order::acquire) != 0; }
+    bool cancelled_by_owner() const noexcept { return by_owner_.load(order::acquire) != 0; }
+    bool any_cancelled() const noexcept { return any_cancelled_.load(order::acquire) != 0; }
+
+    /// Adds a failure that is no child's: the body's.
+    void add_error(const std::exception_ptr& error) noexcept;
+    /// After the end.
+    std::vector<std::exception_ptr> take_errors() noexcept { return std::move(errors_); }
+
+    /// The owner waits from now on: true if everybody has gone already, else `last` runs when they have.
+    bool wait_with(work& last) noexcept;
+    /// The same for an owner whose body counts for it: `last` runs when body and children have gone.
+    void when_all_gone(work& last) noexcept { last_ = &last; }
+    /// After a wait: the owner is counted in again, and may spawn more.
+    void reopen() noexcept { members_.store(1, order::relaxed); }
+    void end() noexcept { ended_.store(1, order::release); }
+
+    context* body = nullptr; // the body's scope, while it runs
+
+  private:
+    worker* home_;
+    atomic<std::uint32_t> lock_{0};
+    group_link live_;              // guarded by lock_: children that no canceller has come to yet
+    group_link stopped_;           // guarded by lock_: the others
+    job_core* visiting_ = nullptr; // by the one canceller
+    atomic<std::uint32_t> members_{1};
+    atomic<std::uint32_t> stopping_{0};
+    atomic<std::uint32_t> traversing_{0};
+    atomic<std::uint32_t> by_owner_{0};
+    atomic<std::uint32_t> any_cancelled_{0};
+    atomic<std::uint32_t> ended_{0};
+    work* last_ = nullptr;                   // written before the owner's own count goes
+    std::vector<std::exception_ptr> errors_; // guarded by lock_
+};
+
+} // namespace plait::detail

@@ -1,0 +1,80 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <plait/detail/process_call.hpp>
+#include <plait/future.hpp>
+
+namespace plait::detail {
+
+/// How a task's result is read; a map's chunks have their own way.
+template <class R>
+struct process_result_codec {
+    static R read(byte_reader& in, const exception_origin&) { return decode<R>(in); }
+};
+
+/// The task's entry in the registry, and who ran it: what does not depend on the type of the result.
+class [[gnu::visibility("default")]] process_job_base : public process_task {
+  public:
+    process_job_base(process_engine& engine, const submit_options& options, int default_retries,
+                     nanoseconds default_timeout) noexcept;
+
+  protected:
+    ~process_job_base() override;
+    /// The error that a result stands for; null: a value, in its bytes.
+    std::exception_ptr error_of(const process_result& result) const noexcept;
+    exception_origin origin_of(const process_result& result) const noexcept;
+    bool cancel_task(cancel_mode mode) noexcept;
+    void leave_registry() noexcept;
+    void report(const std::exception_ptr& error) const noexcept;
+
+  private:
+    process_engine& engine_; // counted: cancel() may come when the pool is gone
+    task_node* node_;
+};
+
+/// A task of a process pool and its future's state, in one block.
+///
+/// Owners of the state: the future; the producer, until `finish`; the pool, whose reference ends with
+/// `destroy`.
+template <class R>
+class process_job final : public future_state<R>, public process_job_base, public pooled {
+  public:
+    process_job(process_engine& engine, const submit_options& options, int default_retries,
+                nanoseconds default_timeout)
+        : future_state<R>{3}, process_job_base{engine, options, default_retries, default_timeout} {}
+
+    bool cancel(cancel_mode mode) noexcept override {
+        if (this->done()) return false;
+        return cancel_task(mode) || !this->done();
+    }
+
+    void finished(process_result result) noexcept override {
+        // Decoded here, by whoever brings the news. What a loader throws is this task's own failure.
+        std::exception_ptr error = error_of(result);
+        outcome<R> value = error ? outcome<R>{std::move(error)} : outcome_of([&]() -> R {
+            if constexpr (!std::is_void_v<R>) {
+                memory_reader in{result.bytes.data(), result.bytes.size()};
+                return process_result_codec<R>::read(in, origin_of(result));
+            }
+        });
+        result.bytes.release();
+        this->arguments.release();
+        leave_registry();
+        this->finish(std::move(value));
+    }
+
+    /// It was not taken: no future will ask.
+    void discard() noexcept {
+        leave_registry();
+        this->release_owner();
+        this->release_owner();
+        this->drop_reference();
+    }
+
+  private:
+    void destroy() noexcept override { delete this; }
+    void released() noexcept override { this->release_owner(); }
+    void unobserved(const std::exception_ptr& error) noexcept override { report(error); }
+};
+
+} // namespace plait::detail

@@ -1,0 +1,123 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <exception>
+#include <plait/detail/atomic.hpp>
+#include <plait/detail/bytes.hpp>
+#include <plait/detail/identity.hpp>
+#include <plait/executor.hpp>
+
+namespace plait::detail {
+
+class process_engine;
+
+/// How a process task ended.
+struct process_result {
+    enum class kind : std::uint8_t {
+        value,     ///< `bytes` hold it, encoded
+        exception, ///< `bytes` hold it, encoded; `origin_*` say where it was thrown
+        cancelled,
+        failed, ///< `error`: the worker or the pool failed, not the function
+    };
+    kind what = kind::cancelled;
+    byte_buffer bytes;
+    std::exception_ptr error;
+    int pid = 0;
+    std::uint32_t worker = 0;
+};
+
+/// A task of a process pool, on the parent's side. Counted references: the pool holds one until it has ended,
+/// the future another.
+class [[gnu::visibility("default")]] process_task {
+  public:
+    process_task() noexcept = default;
+    process_task(const process_task&) = delete;
+    process_task& operator=(const process_task&) = delete;
+
+    // What the submitter fills in.
+    code_place function = elsewhere;
+    byte_buffer arguments; // kept until the end only if there are retries left
+    const char* name = ""; // lives as long as the task
+    int retries = 0;
+    int priority = 1;         // 0 high, 1 normal, 2 low
+    std::int64_t timeout = 0; // nanoseconds from its start; 0: none
+    bool setup = false;       // a worker's first task: registrations and the initialiser
+
+    /// Called once, without locks, when it has ended: by the supervisor, or by the thread that cancelled it.
+    virtual void finished(process_result result) noexcept = 0;
+
+    void add_reference() noexcept { references_.fetch_add(1, order::relaxed); }
+    void drop_reference() noexcept {
+        // acq_rel: the last one sees everything that the others did.
+        if (references_.fetch_sub(1, order::acq_rel) == 1) released();
+    }
+
+    std::uint64_t number() const noexcept { return number_; }
+
+  protected:
+    virtual ~process_task() = default;
+    /// The last reference is gone.
+    virtual void released() noexcept = 0;
+
+  private:
+    friend class process_engine;
+    friend class parent_lane;
+    friend class pending_tasks;
+    enum class stage : std::uint8_t { fresh, pending, placed, ended };
+
+    atomic<std::uint32_t> references_{1};
+    // The rest is guarded by the engine's lock.
+    stage stage_ = stage::fresh;
+    std::uint64_t number_ = 0; // the order of submission; moved tasks keep it
+    int attempts_ = 0;         // that a worker has begun
+    std::uint64_t fed_ = 0;    // argument bytes streamed, this attempt
+    byte_buffer incoming_;     // streamed result bytes, this attempt
+    class parent_lane* lane_ = nullptr;
+    std::uint64_t index_ = 0; // its slot there
+    enum class doom : std::uint8_t { none, cancelled, timed_out, killed } doom_ = doom::none;
+    process_task* next_ = nullptr;
+    process_task* previous_ = nullptr;
+};
+
+/// What a pool is made with; see process_pool_options.
+struct process_engine_options {
+    std::size_t workers = 1;
+    std::uint64_t max_tasks_per_worker = 0; // 0: no limit
+    std::int64_t start_timeout = 0;         // nanoseconds for the initialiser
+    code_place initializer = elsewhere;
+    bool has_initializer = false;
+    byte_buffer initializer_arguments;
+    unhandled_handler on_unhandled;
+};
+
+/// One worker as `status` shows it.
+struct process_worker_status {
+    int pid = 0;
+    std::uint64_t tasks = 0; // that it has finished
+    std::uint64_t task = 0;  // that it runs now; 0: none
+    bool ready = false;
+};
+
+enum class process_cancel : std::uint8_t { queued_only, kill };
+
+// The pool's engine behind functions, so that this header needs none of its parts.
+[[gnu::visibility("default")]] process_engine* make_process_engine(process_engine_options options);
+/// Shuts it down. It is freed when its tasks' futures, which may outlive it, are gone as well.
+[[gnu::visibility("default")]] void destroy_process_engine(process_engine* engine) noexcept;
+[[gnu::visibility("default")]] void retain(process_engine& engine) noexcept;
+[[gnu::visibility("default")]] void release(process_engine& engine) noexcept;
+/// A failure that nobody awaits.
+[[gnu::visibility("default")]] void report_unhandled(process_engine& engine, const std::exception_ptr& error,
+                                                     const char* task_name) noexcept;
+/// Takes over one reference. Throws shutdown_error (the task has then not been taken).
+[[gnu::visibility("default")]] void submit_to(process_engine& engine, process_task& task);
+/// True: it ends, or has ended by this call, as cancelled.
+[[gnu::visibility("default")]] bool cancel_in(process_engine& engine, process_task& task,
+                                              process_cancel how) noexcept;
+[[gnu::visibility("default")]] void shut_down(process_engine& engine, bool wait, bool cancel_pending,
+                                              bool kill);
+[[gnu::visibility("default")]] std::size_t copy_status(process_engine& engine, process_worker_status* into,
+                                                       std::size_t count);
+
+} // namespace plait::detail

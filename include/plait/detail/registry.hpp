@@ -1,0 +1,37 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <plait/detail/atomic.hpp>
+#include <source_location>
+
+namespace plait::detail {
+
+enum class task_state : std::uint32_t { free, queued, running, waiting };
+
+/// One live task as `dump_tasks()` and `plait ps` see it: a cache line in a slab that is never unmapped.
+///
+/// Written by whoever runs the task, without locks; a reader takes `id`, the rest, and `id` again.
+struct alignas(64) task_node {
+    atomic<std::uint64_t> id;     // 0: free
+    atomic<std::uint64_t> parent; // id of the task that created it; 0: none
+    atomic<const char*> name;     // never freed while the task lives
+    atomic<const char*> awaits;   // what it waits for: a literal
+    std::source_location created; // where it was submitted or spawned
+    std::source_location at;      // the await that it last suspended in
+    atomic<std::int64_t> since;   // steady nanoseconds at which it was created
+    atomic<task_state> state;
+    atomic<std::uint32_t> reserved;
+};
+static_assert(sizeof(task_node) == 64);
+
+/// A node from this thread's free list; `parent` is the running task's id. Never null: without memory a
+/// shared spare node, so that a missing entry is the worst that happens.
+[[gnu::visibility("default")]] task_node& new_task_node(const char* name,
+                                                        std::source_location created) noexcept;
+/// The same, as a child of the task with that id; 0: of none.
+[[gnu::visibility("default")]] task_node& new_task_node(const char* name, std::source_location created,
+                                                        std::uint64_t parent) noexcept;
+[[gnu::visibility("default")]] void free_task_node(task_node& node) noexcept;
+
+} // namespace plait::detail

@@ -1,0 +1,130 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <plait/detail/chrono.hpp>
+#include <plait/detail/frame.hpp>
+#include <plait/detail/future_word.hpp>
+#include <plait/outcome.hpp>
+
+namespace plait {
+
+/// How hard to cancel what runs already; see `future::cancel`.
+enum class cancel_mode : unsigned char {
+    ask, ///< request a stop; the task ends when it notices
+    kill ///< a process task's worker is killed and replaced; elsewhere the same as `ask`
+};
+
+namespace detail {
+
+class worker;
+
+/// What a future and whoever produces its value share, but for the value.
+class [[gnu::visibility("default")]] state_base {
+  public:
+    /// `owners`: one for the future, one for the producer.
+    explicit state_base(unsigned owners) noexcept : word_{owners} {}
+    state_base(const state_base&) = delete;
+    state_base& operator=(const state_base&) = delete;
+
+    bool done() const noexcept { return word_.is(word_t::ready); }
+    bool cancelled() const noexcept {
+        return (word_.load() & (word_t::ready | word_t::cancelled)) == (word_t::ready | word_t::cancelled);
+    }
+
+    /// As `future::cancel`.
+    virtual bool cancel(cancel_mode mode) noexcept = 0;
+
+    /// Blocks until done or until the deadline; true if done. First runs the task here, if it is a child of
+    /// the calling task that nobody has begun. Throws logic_error where waiting could never end.
+    bool wait_until(time_point deadline);
+
+    using added = future_word<>::added;
+    added add_hook(completion& c) noexcept { return word_.add_hook(c); }
+    bool remove_hook(completion& c) noexcept { return word_.remove_hook(c); }
+
+    void add_owner() noexcept { word_.add_owner(); }
+    void release_owner() noexcept {
+        if (word_.release_owner()) destroy();
+    }
+    /// The future goes: nobody will ask for the result.
+    void abandon() noexcept {
+        if (word_.release_owner(word_t::dropped)) destroy();
+    }
+
+    /// What every blocking wait does first: runs the task here, if it is a child of the calling task that
+    /// nobody has begun. Throws logic_error where waiting could never end.
+    void before_blocking();
+
+    /// The one loop that produces it, if there is one: to wait for it there would be for ever.
+    virtual worker* producer() const noexcept { return nullptr; }
+
+  protected:
+    using word_t = future_word<>;
+    ~state_base() = default;
+
+    /// Called once, by whoever gives up the last ownership.
+    virtual void destroy() noexcept = 0;
+    /// A chance to run the task in the waiting thread.
+    virtual void help() noexcept {}
+    /// Nobody will see this failure.
+    virtual void unobserved(const std::exception_ptr& error) noexcept;
+
+    /// The result is stored: publish it. `error` is what was stored, or null.
+    void complete(const std::exception_ptr& error, bool was_cancelled) noexcept;
+
+    word_t word_;
+
+  private:
+    void complete_failed(std::exception_ptr error) noexcept;
+};
+
+/// The same with room for a T (void and references too).
+template <class T>
+class future_state : public state_base {
+  public:
+    using state_base::state_base;
+
+    /// Requires done(). Leaves nothing behind.
+    T take() {
+        outcome<T> result{std::move(*result_)};
+        result_.reset();
+        return std::move(result).value();
+    }
+    outcome<T> take_outcome() noexcept {
+        outcome<T> result{std::move(*result_)};
+        result_.reset();
+        return result;
+    }
+    /// Requires done().
+    bool failed() const noexcept { return !result_->has_value(); }
+
+  protected:
+    ~future_state() = default;
+
+    void finish(outcome<T>&& result) noexcept {
+        result_.emplace(std::move(result));
+        if (result_->has_value())
+            complete(nullptr, false);
+        else
+            complete(result_->error(), is_cancelled(result_->error()));
+    }
+
+  private:
+    static bool is_cancelled(const std::exception_ptr& error) noexcept;
+    std::optional<outcome<T>> result_;
+};
+
+/// Is it a `plait::cancelled`?
+[[gnu::visibility("default")]] bool is_cancellation(const std::exception_ptr& error) noexcept;
+
+template <class T>
+bool future_state<T>::is_cancelled(const std::exception_ptr& error) noexcept {
+    return is_cancellation(error);
+}
+
+[[noreturn, gnu::visibility("default")]] void throw_no_state();
+[[gnu::visibility("default")]] std::exception_ptr cancelled_error() noexcept;
+
+} // namespace detail
+} // namespace plait

@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <coroutine>
+#include <exception>
+#include <plait/detail/chrono.hpp>
+#include <plait/detail/work.hpp>
+
+namespace plait::detail {
+
+class context;
+class locals;
+class timer;
+
+/// Where tasks run: what every executor is underneath, seen from the coroutines above.
+///
+/// A loop is a worker of one thread; a pool is one worker, whichever of its threads does the work.
+/// Threads:  `post`, `is_current`, `enter`, `leave` from any thread; the rest as each says.
+class [[gnu::visibility("default")]] worker {
+  public:
+    worker() = default;
+    worker(const worker&) = delete;
+    worker& operator=(const worker&) = delete;
+
+    /// Runs `w` here, soon. Never refuses, also while shutting down: what was begun must be able to end.
+    virtual void post(work& w) noexcept = 0;
+
+    /// The same for what a task here has spawned. Never runs it before this returns, also where `post` does:
+    /// the spawning task may have to go on for it to end.
+    virtual void post_child(work& w) noexcept { post(w); }
+
+    /// Is the calling thread one of those that run this worker's tasks?
+    virtual bool is_current() const noexcept = 0;
+
+    /// Does one thread do all of this worker's tasks, so that blocking on one of them can never end?
+    virtual bool single_threaded() const noexcept { return false; }
+
+    /// The loop that keeps this worker's timers and watches its descriptors; a loop is its own.
+    virtual worker& keeper() noexcept = 0;
+
+    /// The clock that every deadline of this worker's tasks is read from.
+    virtual time_point now() const noexcept;
+    /// The same, a turn of the loop or a tick of the kernel old perhaps, for the price of a load or two.
+    virtual time_point coarse_now() const noexcept;
+
+    /// Timers; only of a loop, and only on its thread.
+    virtual void add_timer(timer& t) noexcept;
+    virtual void remove_timer(timer& t) noexcept;
+
+    /// Counts a task in; throws shutdown_error once the executor takes no more.
+    virtual void enter() = 0;
+    /// Counts it out. The last one out wakes whoever waits in shutdown.
+    virtual void leave() noexcept = 0;
+
+    /// Is what has not begun to be refused rather than run, with `refusal()` as its result?
+    virtual bool refusing() const noexcept = 0;
+    virtual std::exception_ptr refusal() const noexcept = 0;
+
+    /// A failure that nobody awaits. Never throws: the default handler writes one line to stderr.
+    virtual void unhandled(const std::exception_ptr& error, const char* task_name) noexcept = 0;
+
+    /// A root coroutine that `shutdown({.cancel_pending = true})` has to stop; `forget` when it has ended.
+    virtual void remember(context& root) noexcept = 0;
+    virtual void forget(context& root) noexcept = 0;
+
+  protected:
+    ~worker() = default;
+};
+
+/// steady_clock as of the kernel's last tick: a few milliseconds old, and cheap.
+[[gnu::visibility("default")]] time_point coarse_clock() noexcept;
+
+/// What the calling thread is doing.
+struct execution {
+    detail::worker* worker = nullptr;  // whose tasks this thread runs
+    detail::context* scope = nullptr;  // the task that runs now
+    std::coroutine_handle<> next = {}; // what the trampoline resumes next
+    unsigned budget = 0;               // ready awaits left before this task gives way
+    detail::locals* locals = nullptr;  // this worker's `worker_local`s
+    unsigned slot = 0;                 // which thread of a pool this is
+};
+
+/// Out of line, and never inlined: clang keeps thread-local addresses across a suspension (LLVM issue 47179),
+/// after which the coroutine may be on another thread.
+[[gnu::noinline, gnu::visibility("default")]] execution& current() noexcept;
+
+/// Resumes `h`, and then whatever it leaves in `current().next`, until nothing is left.
+///
+/// A trampoline instead of symmetric transfer: GCC 12 makes the latter a jump at -O2 only, and never under a
+/// sanitizer, so that a loop of awaits of ready tasks would overflow the stack there (GCC bug 100897).
+[[gnu::visibility("default")]] void drive(std::coroutine_handle<> h) noexcept;
+
+/// `drive` as `scope`, with a fresh budget of ready awaits; restores what the thread did before.
+[[gnu::visibility("default")]] void resume(std::coroutine_handle<> h, context& scope) noexcept;
+
+/// Ready awaits that a task may make in a row before it lets others run (conformance C28).
+inline constexpr unsigned ready_budget = 128;
+
+/// One await that need not suspend: false when the task has used up its budget and has to give way.
+inline bool spend_budget() noexcept {
+    execution& e = current();
+    return e.budget != 0 && e.budget-- != 0;
+}
+
+} // namespace plait::detail

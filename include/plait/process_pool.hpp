@@ -1,0 +1,193 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <plait/detail/process_chunk.hpp>
+#include <plait/detail/process_job.hpp>
+#include <plait/errors.hpp>
+#include <plait/executor.hpp>
+#include <plait/program.hpp>
+#include <plait/remote_error.hpp>
+
+namespace plait {
+
+/// What each worker runs before its first task: a function or a lambda without captures, with arguments if
+/// need be.
+///
+///     plait::process_pool plain{{.workers = 4, .initializer = open_database}};
+///     plait::process_pool other{{.initializer = {open_database_in, std::string{"/data"}}}};
+class process_initializer {
+  public:
+    process_initializer() noexcept = default;
+    template <class F, class... Args>
+        requires(!std::is_same_v<std::remove_cvref_t<F>, process_initializer> &&
+                 std::invocable<std::decay_t<F>, std::decay_t<Args>...>)
+    process_initializer(F&& f, Args&&... args) {
+        using result = detail::submit_result_t<F, Args...>;
+        static_assert(std::is_void_v<result>, "plait: an initializer returns void");
+        if constexpr (detail::check_call<std::decay_t<F>, void, std::decay_t<Args>...>()) {
+            using call = detail::process_call<std::decay_t<F>, std::decay_t<Args>...>;
+            function_ = call::where();
+            detail::buffer_writer out{arguments_};
+            call::write_function(out);
+            call::write(out, f, args...);
+            out.finish();
+            given_ = true;
+        }
+    }
+
+  private:
+    friend class process_pool;
+    detail::code_place function_ = detail::elsewhere;
+    detail::byte_buffer arguments_;
+    bool given_ = false;
+};
+
+struct process_pool_options {
+    /// Worker processes; at least 1. Default: the processors that this process may use.
+    int workers = default_workers;
+    /// Runs once on each worker before its first task, replacements included. If workers keep failing in it,
+    /// the pool is broken: every task ends with pool_broken and the cause.
+    process_initializer initializer = {};
+    /// A worker that has run so many tasks is replaced by a fresh one; at least 1.
+    std::uint64_t max_tasks_per_worker = unlimited;
+    /// For tasks that do not say otherwise in submit_options.
+    int retries = 0;
+    detail::nanoseconds task_timeout = detail::nanoseconds::max();
+    /// For the initializer.
+    detail::nanoseconds start_timeout = std::chrono::seconds{30};
+    unhandled_handler on_unhandled = {};
+
+    static constexpr int default_workers = -0x7fffffff - 1;
+    static constexpr std::uint64_t unlimited = ~std::uint64_t{0};
+};
+
+/// Runs tasks in processes of their own: own memory, real parallelism, and a crash costs one task.
+///
+///     int main(int argc, char** argv) {
+///         plait::program program{argc, argv};           // first in main: lets this binary host workers
+///         plait::process_pool pool{{.workers = 4}};
+///         for (const auto& small : pool.map(thumbnail, files)) save(small);
+///     }
+///
+/// Function, arguments and result must be `sendable`: what is not does not compile, and the message names the
+/// argument and the remedy. Arguments are encoded in `submit`, so their serialisers' exceptions come out
+/// there.
+///
+/// A worker that dies, of any signal at any moment, costs exactly the task that it held: its future throws
+/// worker_lost (unless `.retries` are left), and the worker is replaced. No other task is lost, repeated or
+/// reordered. If the parent dies, the kernel kills the workers.
+///
+/// Threads:       every member from any thread. A child that this process forks by itself must not use the
+/// pool. Order:         tasks begin in the order in which they were submitted, high before normal before low
+/// priority. Cancellation:  a queued task never runs; `cancel(cancel_mode::kill)` kills the worker of a
+/// running one; without
+///                `kill` a running task goes on. Test P13.
+/// Errors:        exceptions come back as themselves or as remote_error. A program without plait::program:
+///                logic_error. Workers that cannot be started: system_error from the constructor.
+/// Cost:          an idle pool sleeps in the kernel. A busy worker makes no system call between tasks.
+class [[gnu::visibility("default")]] process_pool final {
+  public:
+    explicit process_pool(process_pool_options options = {});
+    process_pool(const process_pool&) = delete;
+    process_pool& operator=(const process_pool&) = delete;
+    /// As shutdown().
+    ~process_pool();
+
+    /// Runs `fn(args...)` in a worker; if that is a task<R>, drives it to its end there.
+    template <class F, class... Args>
+        requires std::invocable<std::decay_t<F>, std::decay_t<Args>...>
+    [[nodiscard]] auto submit(F&& fn, Args&&... args) {
+        return submit(submit_options{.created = {}}, std::forward<F>(fn), std::forward<Args>(args)...);
+    }
+    template <class F, class... Args>
+        requires std::invocable<std::decay_t<F>, std::decay_t<Args>...>
+    [[nodiscard]] auto submit(const submit_options& options, F&& fn, Args&&... args) {
+        using result = std::remove_cvref_t<detail::submit_result_t<F, Args...>>;
+        if constexpr (detail::check_call<std::decay_t<F>, detail::submit_result_t<F, Args...>,
+                                         std::decay_t<Args>...>())
+            return start<result, detail::process_call<std::decay_t<F>, std::decay_t<Args>...>>(options, fn,
+                                                                                               args...);
+        else
+            return future<result>{};
+    }
+
+    /// As in map.hpp: results in order, as they finish, and every outcome in its place. Each item is a task
+    /// of its own, so a crash costs one item; with `.chunk` so many items are one task, and are lost
+    /// together.
+    template <class F, class... Ranges>
+    auto map(F fn, Ranges&&... ranges) {
+        return detail::make_map<detail::map_kind::ordered>(*this, std::move(fn),
+                                                           std::forward<Ranges>(ranges)...);
+    }
+    template <class F, class... Ranges>
+    auto map_unordered(F fn, Ranges&&... ranges) {
+        return detail::make_map<detail::map_kind::unordered>(*this, std::move(fn),
+                                                             std::forward<Ranges>(ranges)...);
+    }
+    template <class F, class... Ranges>
+    auto map_outcomes(F fn, Ranges&&... ranges) {
+        return detail::make_map<detail::map_kind::outcomes>(*this, std::move(fn),
+                                                            std::forward<Ranges>(ranges)...);
+    }
+
+    /// The number of workers.
+    std::size_t concurrency() const noexcept { return workers_; }
+
+    /// Runs what is queued and ends the workers; see shutdown_options. `.kill` ends them at once: running
+    /// tasks get worker_lost, queued ones shutdown_error.
+    void shutdown(const shutdown_options& options = {});
+
+    /// What the workers are doing, read from their lanes: nobody is disturbed.
+    struct worker_status {
+        int pid = 0;             ///< 0: being started
+        std::uint64_t tasks = 0; ///< that it has finished
+        std::uint64_t task = 0;  ///< number of the task that it runs; 0: none
+        bool ready = false;      ///< past its initializer
+    };
+    std::vector<worker_status> status() const;
+
+  private:
+    template <class R, class F, class... Args>
+    friend future<detail::chunk_result<R>> submit_chunk(process_pool& pool, F& fn,
+                                                        std::vector<std::tuple<Args...>>&& items);
+
+    /// Call says how the function and its arguments are written.
+    template <class R, class Call, class... Parts>
+    future<R> start(const submit_options& options, const Parts&... parts) {
+        auto* job = new detail::process_job<R>{*engine_, options, retries_, task_timeout_};
+        try {
+            job->function = Call::where();
+            detail::buffer_writer out{job->arguments};
+            Call::write_function(out);
+            Call::write(out, parts...);
+            out.finish();
+            detail::submit_to(*engine_, *job);
+        } catch (...) {
+            job->discard();
+            throw;
+        }
+        return detail::future_access::make<R>(*job);
+    }
+
+    detail::process_engine* engine_;
+    std::size_t workers_;
+    int retries_;
+    detail::nanoseconds task_timeout_;
+};
+
+/// How a map's chunk goes to a process pool (see detail/map.hpp).
+template <class R, class F, class... Args>
+future<detail::chunk_result<R>> submit_chunk(process_pool& pool, F& fn,
+                                             std::vector<std::tuple<Args...>>&& items) {
+    if constexpr (detail::check_call<F, R, Args...>())
+        return pool.start<detail::chunk_result<R>, detail::process_chunk<R, F, Args...>>(
+            submit_options{.created = {}}, std::as_const(fn), std::as_const(items));
+    else
+        return {};
+}
+
+/// The number of the worker process that this code runs in, 0 .. workers - 1 (a replacement inherits it); -1
+/// elsewhere.
+[[gnu::visibility("default")]] int process_worker_number() noexcept;
+
+} // namespace plait

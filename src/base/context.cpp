@@ -1,0 +1,131 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <plait/detail/context.hpp>
+
+#include <plait/detail/stop.hpp>
+#include <plait/errors.hpp>
+#include <stdexcept>
+
+namespace plait::detail {
+
+bool context::arm(waiter& w) noexcept {
+    std::uintptr_t expected = word_idle;
+    // release: a canceller that takes W sees all of it.
+    return slot_.compare_exchange(expected, reinterpret_cast<std::uintptr_t>(&w), order::acq_rel,
+                                  order::acquire);
+}
+
+bool context::disarm(waiter& w) noexcept {
+    std::uintptr_t s = reinterpret_cast<std::uintptr_t>(&w);
+    if (slot_.compare_exchange(s, word_idle, order::acq_rel, order::acquire)) return true;
+    // Only a canceller can have changed it: held, or stopped by now.
+    if (s == word_held && slot_.compare_exchange(s, word_parked, order::acq_rel, order::acquire))
+        return false;
+    return true;
+}
+
+void context::check() const {
+    if (stopped()) throw cancelled{};
+}
+
+// Takes the scope into "stopped": returns W, now held, if it was suspended.
+waiter* context::hold(bool& newly) noexcept {
+    std::uintptr_t s = slot_.load(order::acquire);
+    for (;;) {
+        newly = s == word_idle || s > word_parked;
+        if (!newly) return nullptr;
+        const std::uintptr_t wanted = s == word_idle ? word_stopped : word_held;
+        if (slot_.compare_exchange(s, wanted, order::acq_rel, order::acquire))
+            return wanted == word_held ? reinterpret_cast<waiter*>(s) : nullptr;
+    }
+}
+
+// `post`: this canceller ended W. Otherwise whoever did may have found it held, and left it to us.
+void context::release(waiter& w, bool post) noexcept {
+    worker& to = *home; // W's task is suspended until somebody posts it, so home stands still
+    std::uintptr_t s = word_held;
+    if (!slot_.compare_exchange(s, word_stopped, order::acq_rel, order::acquire)) {
+        slot_.store(word_stopped, order::release);
+        post = true;
+    }
+    // Without `post` W may be gone already; so may this scope.
+    if (post) to.post(w);
+}
+
+void context::stop() noexcept { stop_from(this, nullptr); }
+
+void context::continue_stop(work& w) noexcept {
+    context& self = static_cast<handover&>(w).self;
+    self.up_ = nullptr;
+    stop_from(nullptr, &self);
+}
+
+void context::stop_from(context* first, context* held) noexcept {
+    // Every scope on the path from the top to `held` is held, hence alive: its wait cannot end before its
+    // release.
+    for (context* c = first;;) {
+        if (c) {
+            bool newly = false;
+            waiter* w = c->hold(newly);
+            if (newly) c->run_callbacks();
+            if (w) {
+                c->held_waiter_ = w;
+                if (w->bound() && !w->bound()->is_current()) {
+                    // Its structure belongs to that thread. It stays held until the work below has run there.
+                    w->bound()->post(c->handover_);
+                } else {
+                    c->up_ = held;
+                    held = c;
+                }
+            }
+        }
+        if (!held) return;
+        waiter& w = *held->held_waiter_;
+        c = w.next_child();
+        if (c) continue;
+        context* const up = held->up_;
+        held->release(w, w.withdraw());
+        held = up;
+    }
+}
+
+void context::run_callbacks() noexcept {
+    // The slot says "stopped" already: a callback that comes later sees that under the lock, and runs itself.
+    stop_callback_node::run_all(*this);
+}
+
+bool waiter::arm(std::coroutine_handle<> h, const char* what, worker* bound) {
+    scope_ = &running_scope();
+    handle_ = h;
+    bound_ = bound;
+    task_node& node = *scope_->node;
+    node.awaits.store(what, order::relaxed);
+    node.state.store(task_state::waiting, order::release);
+    if (scope_->arm(*this)) return true;
+    word_.store(stage::cancelled, order::relaxed);
+    node.state.store(task_state::running, order::release);
+    return false;
+}
+
+void waiter::resume_work(work& w) noexcept {
+    waiter& self = static_cast<waiter&>(w);
+    context& scope = *self.scope_;
+    if (!scope.disarm(self)) return;
+    resume(self.handle_, scope);
+}
+
+void waiter::check() const {
+    if (was_cancelled()) throw cancelled{};
+}
+
+void throw_cancelled() { throw cancelled{}; }
+
+context& running_scope() {
+    context* scope = current().scope;
+    if (!scope)
+        throw std::logic_error{
+            "plait: awaited outside of a task: the coroutine was not started by run, submit, spawn "
+            "or gather; await it from a plait::task instead"};
+    return *scope;
+}
+
+} // namespace plait::detail

@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <plait/detail/frame.hpp>
+
+#include <array>
+#include <mutex>
+#include <utility>
+
+#if defined(__SANITIZE_ADDRESS__)
+#define PLAIT_PLAIN_FRAMES 1
+#elif defined(__has_feature)
+#if __has_feature(address_sanitizer)
+#define PLAIT_PLAIN_FRAMES 1
+#endif
+#endif
+
+namespace plait::detail {
+
+#if defined(PLAIT_PLAIN_FRAMES)
+
+// Under ASan a recycled frame would hide every use after free: the plain heap finds them.
+void* allocate_block(std::size_t size) { return ::operator new(size); }
+void free_block(void* block, std::size_t size) noexcept { ::operator delete(block, size); }
+
+#else
+
+namespace {
+
+constexpr std::size_t granule = 64;
+constexpr std::size_t classes = 32;                   // up to 2 KiB
+constexpr std::size_t depot_bytes = 16 * 1024 * 1024; // kept of one class; the rest goes to the system
+
+// Less the word that malloc adds to each: blocks then stand line by line.
+constexpr std::size_t bytes_of(std::size_t c) noexcept { return (c + 1) * granule - sizeof(void*); }
+
+// Free blocks of one class. The list is not in the blocks: a thread that takes one that another thread has
+// freed would wait for its line. Few, so that blocks come round while they are still in the processor's
+// cache.
+struct magazine {
+    static constexpr std::size_t room = 62;
+    magazine* next = nullptr; // in the depot
+    std::size_t count = 0;
+    std::array<void*, room> blocks;
+
+    void empty_into_system(std::size_t c) noexcept {
+        while (count != 0) ::operator delete(blocks[--count], bytes_of(c));
+    }
+};
+
+// Magazines that some thread had too many of. Locked once or twice for all the blocks of one.
+class depot {
+  public:
+    bool put(std::size_t c, magazine& m) noexcept {
+        const std::lock_guard guard{mutex_};
+        if ((held_[c] + 1) * magazine::room * bytes_of(c) > depot_bytes) return false;
+        ++held_[c];
+        push(full_[c], m);
+        return true;
+    }
+    magazine* take(std::size_t c) noexcept {
+        const std::lock_guard guard{mutex_};
+        if (full_[c]) --held_[c];
+        return pop(full_[c]);
+    }
+    void put_empty(magazine& m) noexcept {
+        const std::lock_guard guard{mutex_};
+        push(empty_, m);
+    }
+    magazine* take_empty() noexcept {
+        const std::lock_guard guard{mutex_};
+        return pop(empty_);
+    }
+
+  private:
+    static void push(magazine*& list, magazine& m) noexcept {
+        m.next = list;
+        list = &m;
+    }
+    static magazine* pop(magazine*& list) noexcept {
+        magazine* const m = list;
+        if (m) list = m->next;
+        return m;
+    }
+
+    std::mutex mutex_;
+    magazine* empty_ = nullptr;
+    std::array<magazine*, classes> full_{};
+    std::array<std::size_t, classes> held_{};
+};
+
+// Never destroyed: threads give their lists back while the program's statics go.
+depot& the_depot() noexcept {
+    alignas(depot) static unsigned char storage[sizeof(depot)];
+    static depot* const instance = ::new (storage) depot;
+    return *instance;
+}
+
+class cache {
+  public:
+    cache() noexcept = default;
+    cache(const cache&) = delete;
+    cache& operator=(const cache&) = delete;
+    ~cache() {
+        for (std::size_t c = 0; c < classes; ++c)
+            for (magazine* const m : {loaded_[c], spare_[c]})
+                if (m && !(m->count != 0 && the_depot().put(c, *m))) {
+                    m->empty_into_system(c);
+                    the_depot().put_empty(*m);
+                }
+        gone = true;
+    }
+
+    void* allocate(std::size_t c) {
+        if ((!loaded_[c] || loaded_[c]->count == 0) && !reload(c)) return ::operator new(bytes_of(c));
+        magazine& m = *loaded_[c];
+        return m.blocks[--m.count];
+    }
+
+    void free(std::size_t c, void* block) noexcept {
+        if ((!loaded_[c] || loaded_[c]->count == magazine::room) && !make_room(c))
+            return ::operator delete(block, bytes_of(c));
+        magazine& m = *loaded_[c];
+        m.blocks[m.count++] = block;
+    }
+
+    static inline thread_local bool gone = false; // this thread's cache: it is at its very end
+
+  private:
+    // Blocks into loaded_[c]; false: there are none to be had.
+    [[gnu::noinline]] bool reload(std::size_t c) noexcept {
+        std::swap(loaded_[c], spare_[c]);
+        if (loaded_[c] && loaded_[c]->count != 0) return true;
+        magazine* const m = the_depot().take(c);
+        if (!m) return false;
+        if (magazine* const empty = std::exchange(loaded_[c], m)) the_depot().put_empty(*empty);
+        return true;
+    }
+
+    // Room for a block in loaded_[c]; false: no memory for a magazine.
+    [[gnu::noinline]] bool make_room(std::size_t c) noexcept {
+        std::swap(loaded_[c], spare_[c]);
+        if (loaded_[c] && loaded_[c]->count != magazine::room) return true;
+        if (loaded_[c] && !the_depot().put(c, *loaded_[c])) {
+            loaded_[c]->empty_into_system(c);
+            return true;
+        }
+        loaded_[c] = the_depot().take_empty();
+        if (!loaded_[c]) loaded_[c] = new (std::nothrow) magazine;
+        return loaded_[c] != nullptr;
+    }
+
+    // Two of each class, each of which may be missing: whoever takes and frees in turns stays off the depot.
+    std::array<magazine*, classes> loaded_{};
+    std::array<magazine*, classes> spare_{};
+};
+
+// noinline: see current() in worker.hpp.
+[[gnu::noinline]] cache& this_cache() noexcept {
+    thread_local cache mine;
+    return mine;
+}
+
+constexpr std::size_t class_of(std::size_t size) noexcept {
+    return (size + sizeof(void*) + granule - 1) / granule - 1;
+}
+
+} // namespace
+
+void* allocate_block(std::size_t size) {
+    const std::size_t c = class_of(size);
+    if (c >= classes || cache::gone) return ::operator new(c >= classes ? size : bytes_of(c));
+    return this_cache().allocate(c);
+}
+
+void free_block(void* block, std::size_t size) noexcept {
+    const std::size_t c = class_of(size);
+    if (c >= classes || cache::gone)
+        ::operator delete(block);
+    else
+        this_cache().free(c, block);
+}
+
+#endif
+
+} // namespace plait::detail

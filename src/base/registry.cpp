@@ -1,0 +1,208 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "base/registry.hpp"
+
+#include "sys/unique_fd.hpp"
+
+#include <atomic>
+#include <cstdlib>
+#include <mutex>
+#include <new>
+#include <plait/detail/context.hpp>
+#include <pthread.h>
+#include <sys/mman.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+// The slab lies in a memfd named "plait-registry", so that another process of the same user can map it
+// through /proc/PID/fd without this one's help. Chunks are only ever added; a node is either free (id 0) or
+// live.
+
+namespace plait::detail {
+namespace {
+
+constexpr std::size_t chunk_nodes = 4096; // 256 KiB
+constexpr std::size_t chunk_bytes = chunk_nodes * sizeof(task_node);
+constexpr std::size_t batch = 256;
+
+struct slab {
+    std::mutex mutex;
+    int fd = -1;
+    std::size_t chunks = 0;
+    task_node* spare_list = nullptr; // free nodes beyond the threads' own lists, linked through `parent`
+    std::atomic<std::uint64_t> next_id{1};
+    task_node lost; // stands in when there is no memory
+};
+
+slab& the_slab() noexcept {
+    alignas(slab) static unsigned char storage[sizeof(slab)];
+    static slab* const instance = ::new (storage) slab;
+    return *instance;
+}
+
+std::atomic<task_node*> chunk_table[max_registry_chunks];
+
+task_node* link_of(const task_node& n) noexcept { // a free node's `parent` is its link
+    return reinterpret_cast<task_node*>(n.parent.load(order::relaxed));
+}
+void set_link(task_node& n, task_node* next) noexcept {
+    n.parent.store(reinterpret_cast<std::uint64_t>(next), order::relaxed);
+}
+
+// A forked child must not write its tasks into its parent's registry: it begins a memfd of its own with the
+// next chunk, and keeps the old ones as private copies.
+void after_fork_in_child() noexcept {
+    slab& s = the_slab();
+    ::new (&s.mutex) std::mutex;
+    for (std::size_t i = 0; i < s.chunks; ++i) {
+        task_node* chunk = chunk_table[i].load(std::memory_order_relaxed);
+        if (::mmap(chunk, chunk_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS, -1,
+                   0) == MAP_FAILED)
+            std::abort(); // going on would wipe the parent's
+        for (std::size_t n = 0; n < chunk_nodes; ++n) ::new (&chunk[n]) task_node;
+    }
+    if (s.fd >= 0) ::close(s.fd);
+    s.fd = -1;
+}
+
+bool add_chunk(slab& s) noexcept {
+    if (s.chunks == max_registry_chunks) return false;
+    if (s.fd < 0 && s.chunks == 0) {
+        const long made = ::syscall(SYS_memfd_create, "plait-registry", 1U /* MFD_CLOEXEC */);
+        s.fd = above_stdio(unique_fd{static_cast<int>(made)}).release();
+        static const int registered = ::pthread_atfork(nullptr, nullptr, &after_fork_in_child);
+        (void)registered;
+    }
+    void* at = MAP_FAILED;
+    const auto offset = static_cast<off_t>(s.chunks * chunk_bytes);
+    if (s.fd >= 0 && ::ftruncate(s.fd, offset + static_cast<off_t>(chunk_bytes)) == 0)
+        at = ::mmap(nullptr, chunk_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, s.fd, offset);
+    if (at == MAP_FAILED) // no memfd to be had: still a registry, but for this process alone
+        at = ::mmap(nullptr, chunk_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (at == MAP_FAILED) return false;
+    auto* nodes = static_cast<task_node*>(at);
+    for (std::size_t n = chunk_nodes; n-- > 0;) {
+        ::new (&nodes[n]) task_node;
+        set_link(nodes[n], s.spare_list);
+        s.spare_list = &nodes[n];
+    }
+    // release: a reader that sees the pointer sees constructed nodes.
+    chunk_table[s.chunks].store(nodes, std::memory_order_release);
+    ++s.chunks;
+    return true;
+}
+
+// Free nodes of one thread.
+class node_cache {
+  public:
+    node_cache() noexcept = default;
+    node_cache(const node_cache&) = delete;
+    node_cache& operator=(const node_cache&) = delete;
+    ~node_cache() {
+        gone = true;
+        give(count_);
+    }
+
+    task_node* take() noexcept {
+        if (!head_ && !refill()) return nullptr;
+        task_node* n = head_;
+        head_ = link_of(*n);
+        --count_;
+        return n;
+    }
+    void put(task_node& n) noexcept {
+        set_link(n, head_);
+        head_ = &n;
+        if (++count_ >= 2 * batch) give(batch);
+    }
+    std::uint64_t next_id() noexcept {
+        if (id_ == id_end_) {
+            id_ = the_slab().next_id.fetch_add(batch, std::memory_order_relaxed);
+            id_end_ = id_ + batch;
+        }
+        return id_++;
+    }
+
+    static inline thread_local bool gone = false;
+
+  private:
+    bool refill() noexcept {
+        slab& s = the_slab();
+        const std::lock_guard guard{s.mutex};
+        for (std::size_t i = 0; i < batch; ++i) {
+            if (!s.spare_list && !add_chunk(s)) break;
+            task_node* n = s.spare_list;
+            s.spare_list = link_of(*n);
+            set_link(*n, head_);
+            head_ = n;
+            ++count_;
+        }
+        return head_ != nullptr;
+    }
+    void give(std::size_t n) noexcept {
+        slab& s = the_slab();
+        const std::lock_guard guard{s.mutex};
+        for (; n > 0 && head_; --n, --count_) {
+            task_node* node = head_;
+            head_ = link_of(*node);
+            set_link(*node, s.spare_list);
+            s.spare_list = node;
+        }
+    }
+
+    task_node* head_ = nullptr;
+    std::size_t count_ = 0;
+    std::uint64_t id_ = 0;
+    std::uint64_t id_end_ = 0;
+};
+
+[[gnu::noinline]] node_cache& this_cache() noexcept {
+    thread_local node_cache mine;
+    return mine;
+}
+
+} // namespace
+
+task_node* registry_chunk(std::size_t index) noexcept {
+    return chunk_table[index].load(std::memory_order_acquire);
+}
+std::size_t registry_chunk_nodes() noexcept { return chunk_nodes; }
+
+task_node& new_task_node(const char* name, std::source_location created) noexcept {
+    const context* const scope = current().scope;
+    return new_task_node(name, created, scope ? scope->node->id.load(order::relaxed) : 0);
+}
+
+task_node& new_task_node(const char* name, std::source_location created, std::uint64_t parent) noexcept {
+    if (node_cache::gone) return the_slab().lost;
+    node_cache& cache = this_cache();
+    task_node* const n = cache.take();
+    if (!n) return the_slab().lost;
+    n->parent.store(parent, order::relaxed);
+    n->name.store(name, order::relaxed);
+    n->awaits.store(nullptr, order::relaxed);
+    n->created = created;
+    n->at = {};
+    const worker* const here = current().worker;
+    const time_point now = here ? here->coarse_now() : coarse_clock();
+    n->since.store(now.time_since_epoch().count(), order::relaxed);
+    n->state.store(task_state::queued, order::relaxed);
+    // release: a reader that sees the id sees the node that goes with it.
+    n->id.store(cache.next_id(), order::release);
+    return *n;
+}
+
+void free_task_node(task_node& n) noexcept {
+    slab& s = the_slab();
+    if (&n == &s.lost) return;
+    n.id.store(0, order::release);
+    n.state.store(task_state::free, order::relaxed);
+    if (!node_cache::gone) {
+        this_cache().put(n);
+        return;
+    }
+    const std::lock_guard guard{s.mutex};
+    set_link(n, s.spare_list);
+    s.spare_list = &n;
+}
+
+} // namespace plait::detail

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <plait/detail/worker.hpp>
+
+#include <chrono>
+#include <cstdlib>
+#include <ctime>
+#include <plait/detail/context.hpp>
+#include <sched.h>
+
+namespace plait::detail {
+
+execution& current() noexcept {
+    static thread_local execution here;
+    return here;
+}
+
+void drive(std::coroutine_handle<> h) noexcept {
+    execution& e = current(); // this function is no coroutine: it stays on its thread
+    const std::coroutine_handle<> before = e.next;
+    do {
+        e.next = {};
+        h.resume();
+        h = e.next;
+    } while (h);
+    e.next = before;
+}
+
+void resume(std::coroutine_handle<> h, context& scope) noexcept {
+    execution& e = current();
+    context* const before = e.scope;
+    const unsigned budget = e.budget;
+    e.scope = &scope;
+    e.budget = ready_budget;
+    scope.node->state.store(task_state::running, order::relaxed);
+    drive(h);
+    e.scope = before;
+    e.budget = budget;
+}
+
+time_point worker::now() const noexcept { return std::chrono::steady_clock::now(); }
+time_point worker::coarse_now() const noexcept { return coarse_clock(); }
+
+time_point coarse_clock() noexcept {
+    timespec now{};
+    ::clock_gettime(CLOCK_MONOTONIC_COARSE, &now);
+    return time_point{std::chrono::seconds{now.tv_sec} + nanoseconds{now.tv_nsec}};
+}
+
+// Only loops keep timers, and timers are only ever given to `keeper()`.
+void worker::add_timer(timer&) noexcept { std::abort(); }
+void worker::remove_timer(timer&) noexcept { std::abort(); }
+
+void system_policy::pause(unsigned round) noexcept {
+    if (round < 64)
+        spin_pause();
+    else
+        ::sched_yield(); // the other one may wait for this processor
+}
+
+} // namespace plait::detail
