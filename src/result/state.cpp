@@ -1,0 +1,84 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <plait/detail/state.hpp>
+
+#include "base/parker.hpp"
+
+#include <future>
+#include <plait/detail/context.hpp>
+#include <plait/errors.hpp>
+#include <stdexcept>
+
+namespace plait::detail {
+namespace {
+
+// A thread blocked in get() or wait().
+struct blocked_thread final : completion {
+    bool claim() noexcept override { return true; }
+    void fire() noexcept override { parker_.unpark(); }
+    parker parker_;
+};
+
+} // namespace
+
+bool state_base::wait_until(time_point deadline) {
+    before_blocking();
+    if (done()) return true;
+    blocked_thread here;
+    if (add_hook(here) == added::ready) return true;
+    // Wake-up: either the completer finds the hook, and unparks, or add_hook has found the result.
+    if (here.parker_.park_until(deadline)) return true;
+    if (remove_hook(here)) return false;
+    // Taken meanwhile: `here` must live until fire() is through.
+    here.parker_.park_until(time_point::max());
+    return true;
+}
+
+void state_base::before_blocking() {
+    if (done()) return;
+    help();
+    if (done()) return;
+    // Only a loop's own thread asks: to any other the task may end just now, and its executor be gone with
+    // it.
+    const worker* const here = current().worker;
+    if (!here || !here->single_threaded()) return;
+    if (worker* const p = producer(); p && p->single_threaded() && p->is_current())
+        throw std::logic_error{
+            "future: a blocking wait, on the loop that has to produce the value, would never end; "
+            "write `co_await` instead of get()"};
+}
+
+void state_base::complete(const std::exception_ptr& error, bool was_cancelled) noexcept {
+    if (error && !was_cancelled) return complete_failed(error);
+    const auto done = word_.complete(was_cancelled ? word_t::cancelled : 0);
+    if (done.destroy) destroy();
+    word_t::fire(done.hooks);
+}
+
+// Apart, since telling the hook needs the state to outlive its completion.
+// NOLINTNEXTLINE(performance-unnecessary-value-param): the given one may be in the state, and go with it
+void state_base::complete_failed(std::exception_ptr error) noexcept {
+    add_owner();
+    const auto done = word_.complete(0);
+    if (done.dropped) unobserved(error);
+    word_t::fire(done.hooks);
+    release_owner();
+}
+
+void state_base::unobserved(const std::exception_ptr&) noexcept {}
+
+bool is_cancellation(const std::exception_ptr& error) noexcept {
+    if (!error) return false;
+    try {
+        std::rethrow_exception(error);
+    } catch (const plait::cancelled&) {
+        return true;
+    } catch (...) {
+        return false;
+    }
+}
+
+std::exception_ptr cancelled_error() noexcept { return std::make_exception_ptr(plait::cancelled{}); }
+
+void throw_no_state() { throw std::future_error{std::future_errc::no_state}; }
+
+} // namespace plait::detail

@@ -1,0 +1,27 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <plait/this_task.hpp>
+
+namespace plait::this_task {
+
+plait::stop_token stop_token() noexcept { return plait::stop_token{detail::current().scope}; }
+
+void checkpoint() {
+    if (const detail::context* scope = detail::current().scope) scope->check();
+}
+
+std::chrono::steady_clock::time_point deadline() noexcept {
+    const detail::context* scope = detail::current().scope;
+    return scope ? scope->deadline : detail::time_point::max();
+}
+
+const char* name() noexcept {
+    const detail::context* scope = detail::current().scope;
+    return scope ? scope->node->name.load(detail::order::relaxed) : nullptr;
+}
+
+int attempt() noexcept {
+    const detail::context* scope = detail::current().scope;
+    return scope ? scope->attempt : 1;
+}
+
+} // namespace plait::this_task
