@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <plait/detail/group.hpp>
+
+#include "base/spin_lock.hpp"
+
+#include <stdexcept>
+
+namespace plait::detail {
+
+bool group_core::add(job_core& child) {
+    if (ended_.load(order::acquire) != 0)
+        throw std::logic_error{"task_group: spawn in a group that has ended; nobody would wait for the task"};
+    const spin_guard guard{lock_};
+    // Under the lock: a canceller sets the flag before it takes the lock, so it finds this child or we see
+    // the flag.
+    if (stopping()) return false;
+    child.insert_before(live_);
+    members_.fetch_add(1, order::relaxed);
+    return true;
+}
+
+void group_core::remove(job_core& child, const std::exception_ptr& error) noexcept {
+    const bool cancelled = is_cancellation(error);
+    if (cancelled) any_cancelled_.store(1, order::release);
+    {
+        const spin_guard guard{lock_};
+        child.unlink();
+    }
+    if (!error || cancelled) return;
+    add_error(error);
+    cancel(false); // we have not been counted out, so the group outlives this
+}
+
+void group_core::add_error(const std::exception_ptr& error) noexcept {
+    const spin_guard guard{lock_};
+    try {
+        errors_.push_back(error);
+    } catch (const std::bad_alloc&) {
+        // One failure less to tell of; if it was the only one, the group must still fail.
+        if (errors_.empty()) std::terminate();
+    }
+}
+
+void group_core::member_gone() noexcept {
+    // acq_rel: who waits for the group sees what every child has done.
+    if (members_.fetch_sub(1, order::acq_rel) == 1) last_->run();
+}
+
+bool group_core::wait_with(work& last) noexcept {
+    last_ = &last;
+    if (members_.fetch_sub(1, order::acq_rel) != 1) return false;
+    return true;
+}
+
+context* group_core::next_to_stop(bool& began) noexcept {
+    if (!began) {
+        began = true;
+        stopping_.store(1, order::seq_cst);
+        if (traversing_.exchange(1, order::acq_rel) != 0) {
+            began = false; // somebody else is at it, and will finish
+            return nullptr;
+        }
+        if (body) return body;
+    }
+    if (traversing_.load(order::relaxed) == 2) return nullptr;
+    job_core* found = nullptr;
+    {
+        const spin_guard guard{lock_};
+        if (!live_.alone()) {
+            group_link& link = *live_.after;
+            link.unlink();
+            link.insert_before(stopped_);
+            found = static_cast<job_core*>(&link);
+            found->keep();
+        }
+    }
+    if (job_core* done = std::exchange(visiting_, found)) done->let_go();
+    if (!found) traversing_.store(2, order::relaxed);
+    return found;
+}
+
+void group_core::cancel(bool owner) noexcept {
+    if (owner) by_owner_.store(1, order::release);
+    bool began = false;
+    while (context* c = next_to_stop(began)) c->stop();
+}
+
+job_core* group_core::next_unclaimed() noexcept {
+    const spin_guard guard{lock_};
+    for (group_link* list : {&live_, &stopped_})
+        for (group_link* l = list->after; l != list; l = l->after) {
+            auto& child = static_cast<job_core&>(*l);
+            if (child.claimed()) continue;
+            child.keep();
+            return &child;
+        }
+    return nullptr;
+}
+
+void job_core::leave_group(const std::exception_ptr& error) noexcept { group->remove(*this, error); }
+void job_core::member_gone(group_core& g) noexcept { g.member_gone(); }
+
+} // namespace plait::detail

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <plait/detail/job.hpp>
+
+#include <plait/detail/timer.hpp>
+#include <plait/errors.hpp>
+#include <string>
+
+namespace plait::detail {
+
+// A task's time-out. It outlives the task until the keeper's thread has dropped it: the only thread that may
+// touch the timer. Two owners: the task, the keeper.
+struct job_core::time_limit : timer, pooled {
+    time_limit(context& scope, worker& keeper, time_point deadline) noexcept
+        : timer{&fired}, arm_{*this, &armed}, drop_{*this, &dropped}, scope_{&scope}, keeper_{keeper} {
+        deadline_ = deadline;
+    }
+
+    struct step : work {
+        step(time_limit& l, function* f) noexcept : work{f}, limit{l} {}
+        time_limit& limit;
+    };
+
+    static void armed(work& w) noexcept {
+        time_limit& self = static_cast<step&>(w).limit;
+        self.keeper_.add_timer(self);
+    }
+    static void fired(timer& t) noexcept {
+        time_limit& self = static_cast<time_limit&>(t);
+        // The word decides against the task's end: 0 runs, 1 fires (the task waits for 2), 2 over.
+        std::uint32_t expected = 0;
+        if (!self.phase_.compare_exchange(expected, 1)) return;
+        self.scope_->stop();
+        self.phase_.store(3);
+    }
+    static void dropped(work& w) noexcept {
+        time_limit& self = static_cast<step&>(w).limit;
+        self.keeper_.remove_timer(self);
+        delete &self;
+    }
+
+    step arm_;
+    step drop_;
+    context* scope_;
+    worker& keeper_;
+    atomic<std::uint32_t> phase_{0}; // 0 armed, 1 is stopping the scope, 2 the task ended first, 3 it fired
+};
+
+job_core::job_core(worker& at, const submit_options& options) noexcept
+    : work{nullptr}, name_{options.name}, owner_{&at}, parent_{0}, timeout_{options.timeout} {
+    work::priority_ = static_cast<unsigned char>(options.priority);
+    home = &at;
+    node = &new_task_node(options.name, options.created);
+    parent_ = node->parent.load(order::relaxed);
+    if (const context* parent = current().scope) deadline = parent->deadline;
+}
+
+void job_core::begin() noexcept {
+    node->state.store(task_state::running, order::relaxed);
+    if (coroutine_) owner_->remember(*this);
+    if (timeout_ == nanoseconds::max()) return;
+    const time_point at = later(home->now(), timeout_);
+    if (at < deadline) deadline = at;
+    worker& keeper = home->keeper();
+    // Without memory for it the program ends: a task must not run on without its time-out.
+    limit_ = new time_limit{*this, keeper, at}; // NOLINT(bugprone-unhandled-exception-at-new)
+    keeper.post(limit_->arm_);
+}
+
+bool job_core::end() noexcept {
+    if (coroutine_) owner_->forget(*this);
+    if (!limit_) return false;
+    time_limit& limit = *std::exchange(limit_, nullptr);
+    std::uint32_t expected = 0;
+    const bool first = limit.phase_.compare_exchange(expected, 2);
+    // It is inside stop(): this scope must outlive that. A few instructions, which take no lock of ours.
+    if (!first)
+        for (unsigned round = 0; limit.phase_.load() != 3; ++round) system_policy::pause(round);
+    limit.keeper_.post(limit.drop_);
+    return !first;
+}
+
+bool job_core::can_help() const noexcept {
+    const execution& e = current();
+    return e.worker == owner_ && e.scope && !owner_->single_threaded() &&
+           e.scope->node->id.load(order::relaxed) == parent_;
+}
+
+void job_core::leave_registry() noexcept { free_task_node(*node); }
+
+std::exception_ptr job_core::timeout_failure() const noexcept {
+    const double seconds = std::chrono::duration<double>(timeout_).count();
+    return std::make_exception_ptr(timeout_error{"task '" + std::string{name_ ? name_ : "unnamed"} +
+                                                 "' did not end within its .timeout of " +
+                                                 std::to_string(seconds) + " s"});
+}
+
+} // namespace plait::detail

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <plait/errors.hpp>
+#include <plait/task_group.hpp>
+
+#include "base/parker.hpp"
+
+#include <stdexcept>
+
+namespace plait {
+
+task_group::~task_group() {
+    if (!pick_) return; // with_group has waited
+    core_.cancel(true);
+    wait_quietly();
+}
+
+bool task_group::admit(detail::job_core& child) {
+    if (pick_) {
+        child.home->enter();
+        child.counted = true;
+    }
+    try {
+        if (core_.add(child)) {
+            child.group = &core_;
+            return true;
+        }
+    } catch (...) {
+        child.cancel_unqueued();
+        throw;
+    }
+    return false;
+}
+
+void task_group::wait() {
+    const detail::worker* const here = detail::current().worker;
+    if (!pick_ || (here && here->single_threaded() && here == &core_.home()))
+        throw std::logic_error{"task_group::wait: would block the loop that runs the children; use "
+                               "co_await plait::with_group(...)"};
+    wait_quietly();
+    if (auto errors = core_.take_errors(); !errors.empty()) throw error_group{std::move(errors)};
+}
+
+void task_group::wait_quietly() {
+    // A thread of the pool runs what nobody has begun: it may be the only one.
+    if (detail::current().worker == &core_.home())
+        while (detail::job_core* child = core_.next_unclaimed()) {
+            child->run_if_unclaimed();
+            child->let_go();
+        }
+    struct all_gone : detail::work {
+        all_gone() noexcept
+            : work{[](detail::work& w) noexcept { static_cast<all_gone&>(w).parker.unpark(); }} {}
+        detail::parker parker;
+    } last;
+    if (!core_.wait_with(last)) last.parker.park();
+    core_.reopen();
+}
+
+namespace detail {
+
+bool group_join::begin(std::coroutine_handle<> h) {
+    const context& parent = running_scope();
+    body_.home = parent.home;
+    body_.node = parent.node;
+    body_.deadline = parent.deadline;
+    body_.attempt = parent.attempt;
+    core_.body = &body_; // before a canceller can find us
+    core_.when_all_gone(last_);
+    return arm(h, "with_group");
+}
+
+void group_join::everybody_gone(work& w) noexcept { static_cast<last_work&>(w).self.post(); }
+
+void settle_group(group_core& core, const context& scope, bool body_cancelled, bool body_is_void) {
+    if (auto errors = core.take_errors(); !errors.empty()) throw error_group{std::move(errors)};
+    if (scope.stopped() && (body_cancelled || core.any_cancelled())) throw cancelled{};
+    // group.cancel() in a body that gives nothing: a quiet end.
+    if (body_cancelled && !(core.cancelled_by_owner() && body_is_void)) throw cancelled{};
+}
+
+} // namespace detail
+} // namespace plait
