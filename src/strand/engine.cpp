@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "strand/engine.hpp"
+
+#include "sys/futex.hpp"
+
+#include <cstdlib>
+#include <cxxabi.h>
+#include <memory>
+#include <plait/detail/context.hpp>
+#include <plait/errors.hpp>
+#include <string>
+#include <unistd.h>
+
+namespace plait::detail {
+namespace {
+
+std::string describe(const std::exception_ptr& error) {
+    try {
+        std::rethrow_exception(error);
+    } catch (const std::exception& e) {
+        return e.what();
+    } catch (const cancelled& c) {
+        return c.what();
+    } catch (...) {
+        const std::type_info* type = abi::__cxa_current_exception_type();
+        if (!type) return "unknown exception";
+        const std::unique_ptr<char, void (*)(void*)> name{
+            abi::__cxa_demangle(type->name(), nullptr, nullptr, nullptr), &std::free};
+        return std::string{"exception of type "} + (name ? name.get() : type->name());
+    }
+}
+
+} // namespace
+
+engine::~engine() {
+    if (keeper_.load(std::memory_order_relaxed)) release_shared_keeper();
+    engine_ended();
+}
+
+void engine::release_owner() noexcept {
+    if (owners_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
+}
+
+void engine::enter() {
+    const std::uint32_t before = live_.fetch_add(one, order::acq_rel);
+    if (!(before & closed_bit)) return;
+    leave();
+    throw shutdown_error{std::string{kind_} + ": the executor has been shut down and takes no more tasks"};
+}
+
+void engine::leave() noexcept { leave(1); }
+
+void engine::leave(std::uint32_t n) noexcept {
+    // acq_rel: what the tasks did happens before whatever follows their executor's end.
+    left(live_.fetch_sub(n * one, order::acq_rel), n);
+}
+
+void engine::left(std::uint32_t before, std::uint32_t n) noexcept {
+    if (before / one != n) return;
+    // The last one out. With `deferred` set the engine lives on until on_idle() has been called, which
+    // happens once; otherwise it may be gone already, and the address alone is used.
+    if (!(before & deferred_bit)) {
+        if (before & closed_bit) futex_wake_all(live_.address());
+    } else if (live_.fetch_and(~deferred_bit, order::acq_rel) & deferred_bit) {
+        on_idle();
+    }
+}
+
+bool engine::close() noexcept { return !(live_.fetch_or(closed_bit, order::acq_rel) & closed_bit); }
+bool engine::closed() const noexcept { return (live_.load(order::acquire) & closed_bit) != 0; }
+
+void engine::wait_idle() noexcept {
+    for (;;) {
+        const std::uint32_t now = live_.load(order::acquire);
+        if (now / one == 0) return;
+        // Wake-up: the word itself changes to "closed, nobody in", so a wake between the load and the wait is
+        // seen.
+        futex_wait(live_.address(), now);
+    }
+}
+
+void engine::defer() noexcept {
+    const std::uint32_t before = live_.fetch_or(deferred_bit, order::acq_rel);
+    if (before / one == 0 && (live_.fetch_and(~deferred_bit, order::acq_rel) & deferred_bit)) on_idle();
+}
+
+void engine::unhandled(const std::exception_ptr& error, const char* task_name) noexcept {
+    try {
+        if (handler_) {
+            const std::lock_guard guard{handler_mutex_};
+            handler_(unhandled_failure{error, task_name, kind_});
+            return;
+        }
+        std::string line = std::string{"plait: "} + kind_ + ": task '" + (task_name ? task_name : "unnamed") +
+                           "' failed, and nobody awaits it: " + describe(error) + "\n";
+        // One write: lines of several threads do not mix. Nothing can be done if stderr is closed.
+        [[maybe_unused]] const auto n = ::write(STDERR_FILENO, line.data(), line.size());
+    } catch (...) {
+        // No memory for the message, or the handler broke its promise not to throw: there is nobody left to
+        // tell.
+    }
+}
+
+void engine::remember(context& root) noexcept {
+    {
+        const std::lock_guard guard{roots_mutex_};
+        root.previous = nullptr;
+        root.next = roots_;
+        if (roots_) roots_->previous = &root;
+        roots_ = &root;
+    }
+    // It was taken from the queue before cancel_pending(), and may come too late for stop_roots(). The flag
+    // is set before that takes the lock, so one of the two has seen the other.
+    if (cancelling_.load(order::acquire) != 0) root.stop();
+}
+
+void engine::forget(context& root) noexcept {
+    const std::lock_guard guard{roots_mutex_};
+    (root.previous ? root.previous->next : roots_) = root.next;
+    if (root.next) root.next->previous = root.previous;
+}
+
+void engine::stop_roots() noexcept {
+    // Under the lock, so that none of them ends meanwhile; stop() takes no lock of ours, and posts at most.
+    const std::lock_guard guard{roots_mutex_};
+    for (context* c = roots_; c; c = c->next) c->stop();
+}
+
+std::exception_ptr engine::refusal() const noexcept {
+    return broken_.load(order::acquire) != 0 ? cause_ : cancelled_error();
+}
+
+void engine::initialize(function<void()>& initializer) noexcept {
+    constexpr int attempts = 3;
+    if (!initializer) return;
+    const std::lock_guard guard{initializer_mutex_};
+    if (broken_.load(order::relaxed) != 0) return;
+    for (int attempt = 1; attempt <= attempts; ++attempt) {
+        try {
+            return initializer();
+        } catch (...) {
+            if (attempt < attempts) continue;
+            try {
+                std::throw_with_nested(
+                    pool_broken{std::string{kind_} + ": the .initializer failed " + std::to_string(attempts) +
+                                " times, so no task can run: " + describe(std::current_exception())});
+            } catch (...) {
+                cause_ = std::current_exception();
+            }
+            broken_.store(1, order::release);
+        }
+    }
+}
+
+worker& engine::keeper() noexcept {
+    if (worker* k = keeper_.load(std::memory_order_acquire)) return *k;
+    const std::lock_guard guard{keeper_mutex_};
+    worker* k = keeper_.load(std::memory_order_relaxed);
+    if (!k) {
+        k = &acquire_shared_keeper();
+        keeper_.store(k, std::memory_order_release);
+    }
+    return *k;
+}
+
+} // namespace plait::detail

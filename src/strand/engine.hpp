@@ -1,0 +1,109 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "strand/housekeeping.hpp"
+
+#include <atomic>
+#include <cstddef>
+#include <mutex>
+#include <plait/detail/worker.hpp>
+#include <plait/executor.hpp>
+
+namespace plait::detail {
+
+/// What the engines behind all in-process executors share: who is in, what happens to failures that nobody
+/// awaits, which coroutines to stop, and how long the engine itself lives.
+///
+/// One word counts the tasks (from bit 2 on), with two flags: closed (no more are let in) and deferred (the
+/// last one out calls on_idle()). Whoever comes too late counts itself in for a moment, and out again; but
+/// for that the count only falls after closed, so it reaches zero once. Several may be counted out at once
+/// (see pool_engine). Lifetime: counted. The executor and each thread own it; the last one deletes it.
+class engine : public worker {
+  public:
+    engine(const char* kind, unhandled_handler handler) : kind_{kind}, handler_{std::move(handler)} {
+        engine_begins();
+    }
+
+    void enter() override;
+    void leave() noexcept override;
+    void unhandled(const std::exception_ptr& error, const char* task_name) noexcept override;
+    void remember(context& root) noexcept override;
+    void forget(context& root) noexcept override;
+    worker& keeper() noexcept override;
+
+    /// Lets nobody in any more. True: it was open until now.
+    bool close() noexcept;
+    bool closed() const noexcept;
+    /// After close(): blocks until everybody has left.
+    void wait_idle() noexcept;
+    /// on_idle() is called, once, when everybody has left; perhaps here and now.
+    void defer() noexcept;
+    /// From now on what has not begun is cancelled when its turn comes.
+    void cancel_pending() noexcept { cancelling_.store(1, order::release); }
+    void run_pending() noexcept { cancelling_.store(0, order::release); }
+    bool refusing() const noexcept override {
+        return (cancelling_.load(order::acquire) | broken_.load(order::acquire)) != 0;
+    }
+    std::exception_ptr refusal() const noexcept override;
+
+    /// Runs a worker's initializer, a few times if it throws. Then the engine is broken: every task is
+    /// refused with pool_broken, which nests the cause.
+    void initialize(function<void()>& initializer) noexcept;
+    /// Stops every coroutine that is under way.
+    void stop_roots() noexcept;
+
+    bool idle() const noexcept { return (live_.load(order::acquire) >> 2) == 0; }
+
+    void add_owner() noexcept { owners_.fetch_add(1, std::memory_order_relaxed); }
+    void release_owner() noexcept;
+
+    const char* kind() const noexcept { return kind_; }
+
+  protected:
+    /// As many leave() calls.
+    void leave(std::uint32_t n) noexcept;
+    virtual ~engine();
+    /// Everybody has left an engine that nobody waits for.
+    virtual void on_idle() noexcept = 0;
+
+  private:
+    static constexpr std::uint32_t closed_bit = 1, deferred_bit = 2, one = 4;
+
+    void left(std::uint32_t before, std::uint32_t n) noexcept;
+
+    const char* kind_;
+    unhandled_handler handler_;
+    std::mutex handler_mutex_;
+    atomic<std::uint32_t> live_{0};
+    std::atomic<int> owners_{1};
+    std::mutex roots_mutex_;
+    context* roots_ = nullptr; // guarded by roots_mutex_
+    atomic<std::uint32_t> cancelling_{0};
+    std::mutex initializer_mutex_;
+    atomic<std::uint32_t> broken_{0};
+    std::exception_ptr cause_; // written once, before broken_
+    std::mutex keeper_mutex_;
+    std::atomic<worker*> keeper_{nullptr};
+};
+
+/// Owner of an engine.
+template <class E>
+class engine_ref {
+  public:
+    explicit engine_ref(E* e) noexcept : engine_{e} {}
+    engine_ref(const engine_ref&) = delete;
+    engine_ref& operator=(const engine_ref&) = delete;
+    ~engine_ref() { engine_->release_owner(); }
+    E* operator->() const noexcept { return engine_; }
+    E& operator*() const noexcept { return *engine_; }
+
+  private:
+    E* engine_;
+};
+
+/// The loop that keeps timers and descriptors for pools: one thread, alive while some engine has a share in
+/// it.
+worker& acquire_shared_keeper();
+void release_shared_keeper() noexcept;
+
+} // namespace plait::detail

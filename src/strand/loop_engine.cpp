@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "strand/loop_engine.hpp"
+
+#include "strand/locals.hpp"
+#include "strand/watchdog.hpp"
+#include "sys/errors.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <chrono>
+#include <ctime>
+#include <limits>
+#include <pthread.h>
+#include <sys/eventfd.h>
+
+namespace plait::detail {
+
+loop_engine::loop_engine(const char* kind, const char* thread_name, unhandled_handler handler)
+    : engine{kind, std::move(handler)},
+      thread_name_{thread_name},
+      epoll_{above_stdio(unique_fd{::epoll_create1(EPOLL_CLOEXEC)})},
+      event_{above_stdio(unique_fd{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)})},
+      timers_{std::chrono::steady_clock::now()},
+      now_{std::chrono::steady_clock::now()},
+      idle_{*this},
+      locals_{new locals} {
+    const int error = errno;
+    if (!epoll_ || !event_) {
+        delete locals_;
+        throw_errno(error, std::string{kind} + ": cannot create its epoll and event descriptors");
+    }
+    epoll_event e{};
+    e.events = EPOLLIN | EPOLLET; // never read: each write is a new edge
+    e.data.ptr = nullptr;
+    if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, event_.get(), &e) != 0) {
+        const int failed = errno;
+        delete locals_;
+        throw_errno(failed, std::string{kind} + ": cannot watch its event descriptor");
+    }
+}
+
+loop_engine::~loop_engine() {
+    if (thread_.joinable()) thread_.detach(); // the last owner is the thread itself
+    // A late write must find its descriptor, not one that has got its number since.
+    const std::uint64_t expected = producer_writes_ + announced_writes_.load(order::acquire);
+    for (std::uint64_t seen = 0; seen < expected;) {
+        std::uint64_t n = 0;
+        if (::read(event_.get(), &n, sizeof n) == sizeof n)
+            seen += n;
+        else
+            system_policy::pause(64);
+    }
+    drop_retired();
+    delete locals_;
+}
+
+bool loop_engine::is_current() const noexcept { return current().worker == this; }
+
+void loop_engine::post(work& w) noexcept {
+    if (is_current())
+        ready_.push(w);
+    else {
+        const int fd = event_.get(); // before the push: afterwards the loop may end, and be gone
+        if (inbox_.push(w)) write_event(fd);
+    }
+}
+
+void loop_engine::wake() noexcept {
+    announced_writes_.fetch_add(1, order::relaxed);
+    write_event(event_.get());
+}
+
+void loop_engine::write_event(int fd) noexcept {
+    const std::uint64_t tick = 1;
+    // Fails only when the counter is full (EAGAIN): then an edge is on its way already.
+    [[maybe_unused]] const auto n = ::write(fd, &tick, sizeof tick);
+}
+
+void loop_engine::add_watch(int fd, watch& w) {
+    if (const int error = try_watch(fd, w))
+        throw_errno(error, std::string{kind()} + ": cannot watch descriptor " + std::to_string(fd));
+}
+
+int loop_engine::try_watch(int fd, watch& w) noexcept {
+    epoll_event e{};
+    e.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+    e.data.ptr = &w;
+    return ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &e) == 0 ? 0 : errno;
+}
+
+void loop_engine::unwatch(int fd) noexcept {
+    epoll_event e{};
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, &e); // it may be closed already
+}
+
+void loop_engine::retire(watch& w) noexcept {
+    watch* head = retired_.load(order::relaxed);
+    do {
+        w.next_retired_ = head;
+        // release: the loop sees the node whole, and what was done to `w` before.
+    } while (!retired_.compare_exchange(head, &w, order::release, order::relaxed));
+}
+
+// No batch is in hand, and whatever is in the list left the poll set before it came here.
+void loop_engine::drop_retired() noexcept {
+    if (!retired_.load(order::relaxed)) return;
+    for (watch* w = retired_.exchange(nullptr, order::acquire); w;) {
+        watch* const next = w->next_retired_; // before w is gone
+        w->retired();
+        w = next;
+    }
+}
+
+void loop_engine::remove_watch(int fd, watch& w) noexcept {
+    unwatch(fd);
+    for (int i = 0; i < event_count_; ++i)
+        if (events_[static_cast<std::size_t>(i)].data.ptr == &w)
+            events_[static_cast<std::size_t>(i)].data.ptr = nullptr;
+}
+
+loop_engine::session::session(loop_engine& l) noexcept : before_{current()} {
+    execution& e = current();
+    e = {};
+    e.worker = &l;
+    e.locals = l.locals_;
+}
+
+loop_engine::session::~session() { current() = before_; }
+
+void loop_engine::start_thread(function<void()> initializer) {
+    initializer_ = std::move(initializer);
+    add_owner();
+    try {
+        thread_ = std::thread{[this] { thread_main(); }};
+    } catch (...) {
+        release_owner();
+        throw;
+    }
+}
+
+void loop_engine::thread_main() noexcept {
+    ::pthread_setname_np(::pthread_self(), thread_name_);
+    {
+        const session here{*this};
+        initialize(initializer_);
+        const watched_loop watched{*this, thread_name_, slow_task_threshold_};
+        while (stopping_.load(order::acquire) == 0) turn();
+        // What was posted before the stop still runs: cancelled tasks in the queue give up their share.
+        for (take_inbox(); !ready_.empty(); take_inbox()) run_ready();
+        locals_->clear();
+    }
+    release_owner();
+}
+
+void loop_engine::stop() noexcept {
+    stopping_.store(1, order::release);
+    wake();
+}
+
+void loop_engine::join() noexcept {
+    if (thread_.joinable()) thread_.join();
+}
+
+// The last one out may be any thread. Its post is the last that it does here, and the loop is not left before
+// that.
+void loop_engine::on_idle() noexcept { post(idle_); }
+
+loop_engine::idle_work::idle_work(loop_engine& l) noexcept
+    : work{[](work& w) noexcept {
+          loop_engine& loop_here = static_cast<idle_work&>(w).loop;
+          loop_here.idle_seen_ = true;
+          if (loop_here.closed()) loop_here.stopping_.store(1, order::release);
+      }},
+      loop{l} {}
+
+void loop_engine::drain() noexcept {
+    cancel_pending();
+    stop_roots();
+    idle_seen_ = false;
+    defer();
+    drive_until([this] { return idle_seen_; });
+    run_pending();
+}
+
+void loop_engine::run_here(work& w) noexcept {
+    const session here{*this};
+    w.run();
+}
+
+void loop_engine::run_left_behind() noexcept {
+    if (ready_.empty()) return;
+    const session here{*this};
+    run_ready();
+}
+
+void loop_engine::clear_locals() noexcept {
+    const session here{*this};
+    locals_->clear();
+}
+
+void loop_engine::turn() noexcept {
+    take_inbox();
+    if (ready_.empty() && batch_.empty()) {
+        poll(true);
+        return;
+    }
+    const bool due =
+        resumes() - resumes_at_poll_ >= poll_every || std::chrono::steady_clock::now() - now_ >= poll_after;
+    if (due) poll(false);
+    run_ready();
+}
+
+void loop_engine::take_inbox() noexcept {
+    for (work* w = inbox_.take(); w;) {
+        work* const next = w->next_;
+        ready_.push(*w);
+        w = next;
+    }
+}
+
+void loop_engine::run_ready() noexcept {
+    batch_.append(ready_); // not empty if a task drives the loop itself (serial in serial)
+    std::uint64_t n = resumes();
+    while (work* w = batch_.pop()) {
+        running_.store(reinterpret_cast<std::uintptr_t>(w->run_), order::relaxed);
+        resumes_.store(++n, order::relaxed);
+        w->run();
+        // A long batch must not hold up timers and descriptors (C28).
+        if (n - resumes_at_poll_ >= poll_every) {
+            poll(false);
+            take_inbox();
+        }
+    }
+}
+
+// The number of events; -1 if a signal came first.
+int loop_engine::wait_for_events(const timespec* limit) noexcept {
+    static constinit atomic<std::uint32_t> coarse{0};
+    const int room = static_cast<int>(events_.size());
+    if (coarse.load(order::relaxed) == 0) {
+        const int n = ::epoll_pwait2(epoll_.get(), events_.data(), room, limit, nullptr);
+        // Linux before 5.11, some containers' filters, valgrind: without it the loop would spin.
+        if (n >= 0 || (errno != ENOSYS && errno != EPERM)) return n;
+        coarse.store(1, order::relaxed);
+    }
+    int milliseconds = -1;
+    if (limit) { // rounded up: a deadline must have passed
+        const auto exact = std::chrono::seconds{limit->tv_sec} + nanoseconds{limit->tv_nsec};
+        const auto whole = std::chrono::ceil<std::chrono::milliseconds>(exact).count();
+        milliseconds = static_cast<int>(std::min<std::int64_t>(whole, std::numeric_limits<int>::max()));
+    }
+    return ::epoll_wait(epoll_.get(), events_.data(), room, milliseconds);
+}
+
+void loop_engine::poll(bool may_sleep) noexcept {
+    drop_retired();
+    bool asleep = false;
+    timespec timeout{};
+    timespec* limit = &timeout;
+    if (may_sleep && inbox_.try_sleep()) {
+        asleep = true;
+        const time_point next = timers_.next();
+        if (next == time_point::max()) {
+            limit = nullptr;
+        } else {
+            const auto left = next - std::chrono::steady_clock::now();
+            if (left > nanoseconds::zero()) {
+                timeout.tv_sec = static_cast<time_t>(left / std::chrono::seconds{1});
+                timeout.tv_nsec = static_cast<long>((left % std::chrono::seconds{1}).count());
+            }
+        }
+    }
+    event_count_ = wait_for_events(limit);
+    if (asleep) { // awake: producers need not write any more
+        if (inbox_.wake_up()) ++producer_writes_;
+        if (slow_task_threshold_ != nanoseconds::zero()) tell_watchdog();
+        take_inbox();
+    }
+    now_ = std::chrono::steady_clock::now();
+    resumes_at_poll_ = resumes();
+    // Before any task is resumed: equal deadlines set all their flags first (C25).
+    timers_.fire_due(now_);
+    for (int i = 0; i < event_count_; ++i) {
+        const epoll_event& e = events_[static_cast<std::size_t>(i)];
+        if (auto* w = static_cast<watch*>(e.data.ptr)) w->ready(e.events);
+    }
+    event_count_ = 0;
+}
+
+} // namespace plait::detail

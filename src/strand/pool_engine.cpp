@@ -1,0 +1,299 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "strand/pool_engine.hpp"
+
+#include "strand/locals.hpp"
+#include "sys/futex.hpp"
+
+#include <algorithm>
+#include <plait/errors.hpp>
+#include <pthread.h>
+#include <string>
+
+namespace plait::detail {
+
+pool_engine::pool_engine(std::size_t workers, const char* name, function<void()> initializer,
+                         unhandled_handler handler)
+    : engine{"thread_pool", std::move(handler)},
+      name_{name},
+      initializer_{std::move(initializer)},
+      queues_(workers) {}
+
+pool_engine::~pool_engine() {
+    // A thread that posted the last work may still be leaving post(): past this lock it has.
+    const spin_guard guard{lock_};
+    for (std::thread& t : threads_)
+        if (t.joinable()) t.detach(); // it is this one, or has nothing left to do here
+}
+
+void pool_engine::start() {
+    try {
+        for (unsigned slot = 0; slot < queues_.size(); ++slot) {
+            add_owner();
+            try {
+                threads_.emplace_back([this, slot] { thread_main(slot); });
+            } catch (...) {
+                release_owner();
+                throw;
+            }
+        }
+    } catch (...) {
+        stop_and_join();
+        throw;
+    }
+}
+
+// Under lock_. True: the caller wakes one sleeper, by epoch_'s address alone, after it has let go of the
+// lock.
+bool pool_engine::request_wake() noexcept {
+    if (waking_ || sleepers_.load(order::relaxed) == 0) return false;
+    waking_ = true;
+    epoch_.fetch_add(1, order::release);
+    return true;
+}
+
+void pool_engine::wake_one() noexcept {
+    bool wake = false;
+    {
+        const spin_guard guard{lock_};
+        wake = request_wake();
+    }
+    if (wake) futex_wake(epoch_.address());
+}
+
+void pool_engine::push_own(local_queue& q, work_queue& items, std::uint32_t n) noexcept {
+    {
+        const spin_guard guard{q.lock};
+        q.queue.append(items);
+        // seq_cst: pairs with the loads in work_anywhere(). Either we see the sleeper, or it sees our work.
+        q.size.fetch_add(n, order::seq_cst);
+    }
+    if (sleepers_.load(order::seq_cst) != 0) wake_one();
+}
+
+void pool_engine::post(work& w) noexcept {
+    const execution& e = current();
+    if (e.worker == this) {
+        work_queue single;
+        single.push(w);
+        return push_own(queues_[e.slot], single, 1);
+    }
+    const std::size_t priority = w.unstarted_ ? w.priority_ : 0U;
+    const std::uint32_t* const word =
+        epoch_.address(); // once the lock is released the pool may end, and be gone
+    bool wake = false;
+    {
+        const spin_guard guard{lock_};
+        inbox_[priority].push(w);
+        inbox_count_.store(inbox_count_.load(order::relaxed) + 1, order::relaxed);
+        wake = request_wake();
+    }
+    if (wake) futex_wake(word);
+}
+
+void pool_engine::leave() noexcept {
+    const execution& e = current();
+    if (e.worker != this) return engine::leave(1);
+    if (++queues_[e.slot].left == largest_batch) count_out(e.slot);
+}
+
+void pool_engine::count_out(unsigned slot) noexcept {
+    if (const std::uint32_t n = std::exchange(queues_[slot].left, 0)) engine::leave(n);
+}
+
+work* pool_engine::take_own(unsigned slot) noexcept {
+    local_queue& q = queues_[slot];
+    if (q.size.load(order::relaxed) == 0) return nullptr;
+    const spin_guard guard{q.lock};
+    work* const w = q.queue.pop();
+    if (w) q.size.store(q.size.load(order::relaxed) - 1, order::relaxed);
+    return w;
+}
+
+// Under injected_lock_. In no time, however much there is: those who post must not wait for those who take.
+void pool_engine::take_inbox() noexcept {
+    if (inbox_count_.load(order::relaxed) == 0) return;
+    const spin_guard guard{lock_};
+    for (std::size_t i = 0; i < priorities; ++i) injected_[i].append(inbox_[i]);
+    injected_count_.store(injected_count_.load(order::relaxed) + inbox_count_.load(order::relaxed),
+                          order::relaxed);
+    inbox_count_.store(0, order::relaxed);
+}
+
+// One to run now; of a long queue a batch, the rest of which goes to the worker's own queue.
+work* pool_engine::take_injected(unsigned slot) noexcept {
+    work* first = nullptr;
+    work_queue rest;
+    std::uint32_t n = 0;
+    bool more = false;
+    {
+        const spin_guard guard{injected_lock_};
+        take_inbox();
+        const std::uint32_t waiting = injected_count_.load(order::relaxed);
+        if (waiting == 0) return nullptr;
+        const auto share = static_cast<std::uint32_t>(waiting / (2 * queues_.size()));
+        const std::uint32_t batch = std::clamp(share, 1U, largest_batch);
+        while (n < batch) {
+            const bool lowest_first = ++injected_turn_ % high_share == 0;
+            work* w = nullptr;
+            for (std::size_t i = 0; i < priorities && !w; ++i)
+                w = injected_[lowest_first ? priorities - 1 - i : i].pop();
+            if (n++ == 0)
+                first = w;
+            else
+                rest.push(*w);
+        }
+        injected_count_.store(waiting - n, order::relaxed);
+        more = waiting != n;
+    }
+    if (n > 1)
+        push_own(queues_[slot], rest, n - 1);
+    else if (more && sleepers_.load(order::relaxed) != 0)
+        wake_one(); // relaxed: who went to sleep since take_inbox() has seen injected_count_
+    return first;
+}
+
+// Half of what the first worker after us has that has anything.
+work* pool_engine::steal(unsigned slot) noexcept {
+    const std::size_t n = queues_.size();
+    for (std::size_t i = 1; i < n; ++i) {
+        local_queue& victim = queues_[(slot + i) % n];
+        if (victim.size.load(order::relaxed) == 0) continue;
+        work* first = nullptr;
+        work_queue rest;
+        std::uint32_t taken = 0;
+        bool more = false;
+        {
+            const spin_guard guard{victim.lock};
+            const std::uint32_t wanted = (victim.size.load(order::relaxed) + 1) / 2;
+            for (; taken < wanted; ++taken) {
+                work* w = victim.queue.pop();
+                if (taken == 0)
+                    first = w;
+                else
+                    rest.push(*w);
+            }
+            const std::uint32_t left = victim.size.load(order::relaxed) - taken;
+            victim.size.store(left, order::relaxed);
+            more = left != 0;
+        }
+        if (taken > 1)
+            push_own(queues_[slot], rest, taken - 1);
+        else if (more && sleepers_.load(order::relaxed) != 0)
+            wake_one(); // wakes that came while we were being woken were swallowed
+        if (first) return first;
+    }
+    return nullptr;
+}
+
+work* pool_engine::next(unsigned slot, unsigned& turn) noexcept {
+    // Now and then the injector first: tasks that post themselves again and again must not keep new ones out.
+    if (++turn % own_share == 0)
+        if (work* w = take_injected(slot)) return w;
+    if (work* w = take_own(slot)) return w;
+    count_out(slot);
+    if (work* w = take_injected(slot)) return w;
+    return steal(slot);
+}
+
+bool pool_engine::work_anywhere() const noexcept {
+    if (inbox_count_.load(order::relaxed) != 0 || injected_count_.load(order::relaxed) != 0) return true;
+    return std::any_of(queues_.begin(), queues_.end(),
+                       [](const local_queue& q) { return q.size.load(order::seq_cst) != 0; });
+}
+
+// False: the pool ends.
+bool pool_engine::sleep() noexcept {
+    std::uint32_t epoch = 0;
+    {
+        const spin_guard guard{lock_};
+        // seq_cst: pairs with the load in push_own(); the announcement comes before the last look.
+        sleepers_.fetch_add(1, order::seq_cst);
+        if (stop_ || work_anywhere()) {
+            sleepers_.fetch_sub(1, order::relaxed);
+            return !(stop_ && !work_anywhere());
+        }
+        epoch = epoch_.load(order::relaxed);
+    }
+    futex_wait(epoch_.address(), epoch);
+    const spin_guard guard{lock_};
+    sleepers_.fetch_sub(1, order::relaxed);
+    waking_ = false; // before we search: a wake that was swallowed until now is made good by that search
+    return true;
+}
+
+void pool_engine::thread_main(unsigned slot) noexcept {
+    ::pthread_setname_np(::pthread_self(), name_);
+    {
+        locals mine;
+        execution& e = current();
+        e = {};
+        e.worker = this;
+        e.locals = &mine;
+        e.slot = slot;
+        initialize(initializer_);
+        unsigned turn = 0;
+        for (;;) {
+            if (work* w = next(slot, turn))
+                w->run();
+            else if (!sleep())
+                break;
+        }
+        mine.clear();
+        current() = {};
+    }
+    release_owner();
+}
+
+void pool_engine::refuse_queued() noexcept {
+    work_queue found;
+    const auto sort_out = [&found](work_queue& q) {
+        work_queue kept;
+        std::uint32_t n = 0;
+        while (work* w = q.pop()) {
+            if (!w->unstarted_) {
+                kept.push(*w);
+                continue;
+            }
+            found.push(*w);
+            ++n;
+        }
+        q = kept;
+        return n;
+    };
+    {
+        const spin_guard guard{injected_lock_};
+        take_inbox();
+        for (work_queue& q : injected_)
+            injected_count_.store(injected_count_.load(order::relaxed) - sort_out(q), order::relaxed);
+    }
+    for (local_queue& q : queues_) {
+        const spin_guard guard{q.lock};
+        q.size.store(q.size.load(order::relaxed) - sort_out(q.queue), order::relaxed);
+    }
+    while (work* w = found.pop()) w->run(); // refuses itself
+}
+
+void pool_engine::request_stop() noexcept {
+    {
+        const spin_guard guard{lock_};
+        stop_ = true;
+        epoch_.fetch_add(1, order::release);
+    }
+    futex_wake_all(epoch_.address());
+}
+
+void pool_engine::on_idle() noexcept {
+    // Nobody waits for the end (see engine::defer): each thread ends by itself, and the last one takes the
+    // engine along.
+    add_owner();
+    request_stop();
+    release_owner();
+}
+
+void pool_engine::stop_and_join() noexcept {
+    request_stop();
+    for (std::thread& t : threads_)
+        if (t.joinable()) t.join();
+}
+
+} // namespace plait::detail

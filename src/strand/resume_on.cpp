@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <plait/resume_on.hpp>
+
+namespace plait::detail {
+
+void move_awaiter::await_suspend(std::coroutine_handle<> h) {
+    handle_ = h;
+    scope_ = &running_scope();
+    scope_->home = to_;
+    scope_->node->awaits.store("resume_on", order::relaxed);
+    scope_->node->state.store(task_state::waiting, order::release);
+    to_->post(*this); // from here on the task may run there
+}
+
+void move_awaiter::arrived(work& w) noexcept {
+    auto& self = static_cast<move_awaiter&>(w);
+    resume(self.handle_, *self.scope_);
+}
+
+} // namespace plait::detail

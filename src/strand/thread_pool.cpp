@@ -1,0 +1,69 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <plait/thread_pool.hpp>
+
+#include "strand/pool_engine.hpp"
+
+#include <mutex>
+#include <stdexcept>
+#include <string>
+
+namespace plait {
+
+struct thread_pool::implementation {
+    implementation(std::size_t workers, thread_pool_options& o)
+        : engine{new detail::pool_engine{workers, o.name, std::move(o.initializer),
+                                         std::move(o.on_unhandled)}} {}
+
+    detail::engine_ref<detail::pool_engine> engine;
+    std::mutex ending; // one shutdown after the other; both return after the end
+};
+
+thread_pool::thread_pool(thread_pool_options options) : self_{nullptr} {
+    const bool chosen = options.workers != thread_pool_options::default_workers;
+    if (chosen && options.workers < 1)
+        throw std::invalid_argument{"thread_pool: .workers is " + std::to_string(options.workers) +
+                                    "; at least 1 is needed"};
+    const std::size_t workers = chosen ? static_cast<std::size_t>(options.workers) : available_processors();
+    self_ = new implementation{workers, options};
+    try {
+        self_->engine->start();
+    } catch (...) {
+        delete self_;
+        throw;
+    }
+}
+
+thread_pool::~thread_pool() {
+    if (self_->engine->is_current()) {
+        // From one of its own tasks: nobody can wait here. The threads end when the last task has.
+        self_->engine->close();
+        self_->engine->defer();
+    } else {
+        shutdown({});
+    }
+    delete self_;
+}
+
+std::size_t thread_pool::concurrency() const noexcept { return self_->engine->size(); }
+
+detail::worker& thread_pool::pick() { return *self_->engine; }
+
+void thread_pool::shutdown(const shutdown_options& options) {
+    detail::pool_engine& pool = *self_->engine;
+    if (options.wait && pool.is_current())
+        throw std::logic_error{
+            "thread_pool::shutdown: a task of this pool cannot wait for the pool's end; pass "
+            "{.wait = false}"};
+    pool.close();
+    if (options.cancel_pending || options.kill) {
+        pool.cancel_pending();
+        pool.refuse_queued();
+        pool.stop_roots();
+    }
+    if (!options.wait) return;
+    pool.wait_idle();
+    const std::lock_guard guard{self_->ending};
+    pool.stop_and_join();
+}
+
+} // namespace plait
