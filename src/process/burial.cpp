@@ -1,0 +1,252 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "process/process_engine.hpp"
+#include "sys/futex.hpp"
+
+#include <plait/errors.hpp>
+#include <plait/remote_error.hpp>
+
+#include <sys/wait.h>
+
+#include <algorithm>
+#include <csignal>
+#include <system_error>
+#include <utility>
+
+namespace plait::detail {
+namespace {
+
+constexpr std::int64_t millisecond = 1'000'000;
+constexpr std::int64_t pauses[] = {0, 10 * millisecond, 50 * millisecond, 200 * millisecond};
+constexpr int failures_until_broken = 5;
+constexpr std::int64_t pause_after_idle_death = 10 * millisecond;
+constexpr std::int64_t grace_at_stop = 5'000 * millisecond;
+// Between the end of a worker, seen by its pidfd, and the helper's word on how it ended.
+constexpr std::int64_t patience_for_exit = 1'000 * millisecond;
+
+std::exception_ptr broken_by(const std::exception_ptr& cause) noexcept {
+    std::string text = "process_pool: broken: " + std::to_string(failures_until_broken) +
+                       " workers in a row ended before they were ready; last cause: ";
+    try {
+        std::rethrow_exception(cause);
+    } catch (const std::exception& e) {
+        try {
+            std::throw_with_nested(pool_broken{text + e.what()});
+        } catch (...) {
+            return std::current_exception();
+        }
+    } catch (...) {
+        try {
+            std::throw_with_nested(
+                pool_broken{text + "the initializer threw something that is no std::exception"});
+        } catch (...) {
+            return std::current_exception();
+        }
+    }
+}
+
+} // namespace
+
+std::exception_ptr process_engine::lost(const parent_lane& lane, const process_task* task) const noexcept {
+    try {
+        worker_lost::details d;
+        d.pid = lane.pid;
+        d.worker = lane.worker;
+        d.status = -1;
+        if (lane.exit_known && lane.exit_code == CLD_EXITED) d.status = lane.exit_status;
+        if (lane.exit_known && (lane.exit_code == CLD_KILLED || lane.exit_code == CLD_DUMPED)) {
+            d.signal = lane.exit_status;
+            d.status = 0;
+        }
+        if (task != nullptr) {
+            d.task = task->number_;
+            d.function = task->name;
+            d.attempts = task->attempts_;
+        }
+        if (lane.killed_by_us)
+            d.reason = lane.killed_because;
+        else if (d.signal == SIGKILL)
+            d.reason = "not sent by the pool; if nobody else did, the kernel was short of memory (see dmesg)";
+        else if (lane.exit_known && lane.exit_code == CLD_EXITED)
+            d.reason = "a task must not end its process; return or throw instead";
+        return std::make_exception_ptr(worker_lost{std::move(d)});
+    } catch (...) {
+        return std::current_exception();
+    }
+}
+
+void process_engine::end_held_task(parent_lane& lane, process_task& task, std::vector<ending>& ended) {
+    ++task.attempts_;
+    if (task.doom_ == process_task::doom::none && !killing_ && task.attempts_ <= task.retries) {
+        pending_.put_back(task);
+        return;
+    }
+    ended.push_back({&task, {}});
+    process_result& result = ended.back().result;
+    task.stage_ = process_task::stage::ended;
+    switch (task.doom_) {
+    case process_task::doom::cancelled:
+        result.what = process_result::kind::cancelled;
+        break;
+    case process_task::doom::timed_out:
+        result.what = process_result::kind::failed;
+        result.error = std::make_exception_ptr(
+            timeout_error{"process_pool: task #" + std::to_string(task.number_) +
+                          (*task.name != '\0' ? " '" + std::string{task.name} + "'" : std::string{}) +
+                          " took longer than its .timeout; its worker was killed"});
+        break;
+    case process_task::doom::none:
+    case process_task::doom::killed:
+        result.what = process_result::kind::failed;
+        result.error = lost(lane, &task);
+        break;
+    }
+}
+
+bool process_engine::bury_if_dead(parent_lane& lane, std::int64_t now, std::vector<ending>& ended) {
+    if (!lane.ended) return false;
+    // Death is certain. What is still unknown is how: the helper will say.
+    if (!lane.exit_known && !lane.orphan && now < lane.ended_at + patience_for_exit) return false;
+
+    ended.reserve(ended.size() + lane.outstanding()); // what follows must not fail half-way
+    for (std::uint64_t index = lane.unfinished; index < lane.tail; ++index) {
+        const slot_phase phase = lane.phase(index);
+        process_task* task = lane.forget(index);
+        if (task == nullptr) continue;
+        if (task->setup) {
+            task->drop_reference();
+            continue;
+        }
+        if (phase == slot_phase::queued && !killing_) {
+            pending_.put_back(
+                *task); // it was never begun: another worker takes it, and no attempt is counted
+        } else if (phase == slot_phase::queued) {
+            task->stage_ = process_task::stage::ended;
+            ended.push_back({task, {}});
+            ended.back().result.what = process_result::kind::failed;
+            ended.back().result.error = std::make_exception_ptr(
+                shutdown_error{"process_pool: shut down with .kill before the task was begun"});
+        } else {
+            lane.view().slot(index).state.bury(lane_view::generation(index));
+            end_held_task(lane, *task, ended);
+        }
+    }
+    lane.unfinished = lane.tail;
+    lane.state = parent_lane::stage::dead;
+    return true;
+}
+
+void process_engine::start_failed(seat& s, start_failure how, const std::exception_ptr& cause,
+                                  std::int64_t now) noexcept {
+    const auto pause =
+        std::min<std::size_t>(static_cast<std::size_t>(failures_in_a_row_), std::size(pauses) - 1);
+    s.not_before = now + pauses[pause];
+    last_failure_ = cause;
+    if (++failures_in_a_row_ < failures_until_broken || broken_) return;
+    // Where the system only has no room for one more process, those that live go on; it may have some again.
+    bool one_lives = false;
+    for_each_lane([&](const parent_lane& lane) { one_lives = one_lives || (lane.process && !lane.ended); });
+    if (how == start_failure::before_ready || !one_lives) broken_ = broken_by(cause);
+}
+
+void process_engine::tend_seat(seat& s, std::int64_t now, std::vector<ending>& ended) {
+    parent_lane& lane = *s.lane;
+    const bool starting = lane.state == parent_lane::stage::starting;
+    if (starting && !lane.ended && lane.start_deadline != 0 && now >= lane.start_deadline &&
+        !lane.killed_by_us) {
+        lane.killed_because = "its initializer took longer than .start_timeout";
+        lane.kill();
+    }
+    const bool held = lane.running() != nullptr;
+    if (bury_if_dead(lane, now, ended)) {
+        if (killing_ || lane.stop_deadline != 0) {
+            // It was told to go.
+        } else if (starting) {
+            start_failed(s, lane.pid == 0 ? start_failure::no_process : start_failure::before_ready,
+                         lane.start_error ? lane.start_error : lost(lane, nullptr), now);
+        } else if (!held && lane.finished == 0) {
+            s.not_before = now + pause_after_idle_death; // something kills idle workers: not in a tight loop
+        }
+        s.lane.reset();
+    } else if (lane.state == parent_lane::stage::ready && exhausted(lane)) {
+        // Its successor starts while it still works on what it has.
+        retiring_.reserve(retiring_.size() + 1);
+        lane.state = parent_lane::stage::retiring;
+        retiring_.push_back(std::move(s.lane));
+    }
+}
+
+void process_engine::fill_seats(std::int64_t now) {
+    for (std::uint32_t worker = 0; worker < seats_.size(); ++worker) {
+        seat& s = seats_[worker];
+        if (s.lane || now < s.not_before || broken_) continue;
+        int error = 0;
+        try {
+            hire(worker);
+            error = ask_for(*s.lane);
+        } catch (const std::system_error& e) {
+            error = e.code().value();
+        }
+        if (error == 0) continue;
+        if (s.lane) {
+            if (process_task* task = s.lane->forget(0)) task->drop_reference();
+            s.lane.reset();
+        }
+        start_failed(s, start_failure::no_process, cannot_start(worker, error), now);
+    }
+}
+
+void process_engine::retire_all(std::int64_t now) noexcept {
+    bool any = false;
+    for_each_lane([&](parent_lane& lane) {
+        any = true;
+        if (lane.stop_deadline != 0) return;
+        lane.tell_to_stop();
+        lane.stop_deadline = now + grace_at_stop;
+    });
+    if (any || open_ != 0) return;
+    helper_.stop();
+    over_ = true;
+}
+
+std::int64_t process_engine::next_deadline(std::int64_t now) noexcept {
+    std::int64_t next = no_deadline;
+    for_each_lane([&](parent_lane& lane) {
+        if (lane.ended) {
+            next = std::min(next, lane.ended_at + patience_for_exit);
+            return;
+        }
+        if (lane.state == parent_lane::stage::starting && lane.start_deadline != 0 && !lane.killed_by_us)
+            next = std::min(next, lane.start_deadline);
+        if (lane.stop_deadline == 0 || lane.killed_by_us) return;
+        if (now >= lane.stop_deadline) {
+            lane.killed_because = "it did not leave within 5 s of shutdown";
+            lane.kill();
+        } else {
+            next = std::min(next, lane.stop_deadline);
+        }
+    });
+    for (const seat& s : seats_)
+        if (!s.lane && !broken_ && s.not_before > now) next = std::min(next, s.not_before);
+    return next;
+}
+
+std::int64_t process_engine::tend_workers(std::int64_t now, std::vector<ending>& ended) {
+    for (seat& s : seats_)
+        if (s.lane) tend_seat(s, now, ended);
+    for (auto lane = retiring_.begin(); lane != retiring_.end();) {
+        if ((*lane)->outstanding() == 0 && (*lane)->stop_deadline == 0) {
+            (*lane)->tell_to_stop();
+            (*lane)->stop_deadline = now + grace_at_stop;
+        }
+        lane = bury_if_dead(**lane, now, ended) ? retiring_.erase(lane) : lane + 1;
+    }
+    // `open_` counts what is still to be told as well, so nobody leaves before the last future has its
+    // result.
+    if (closing_ && open_ == 0)
+        retire_all(now);
+    else if (!killing_ && !(closing_ && pending_.empty()))
+        fill_seats(now);
+    return next_deadline(now);
+}
+
+} // namespace plait::detail

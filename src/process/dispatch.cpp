@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "process/process_engine.hpp"
+
+#include <plait/detail/exception_codec.hpp>
+#include <plait/errors.hpp>
+
+#include <algorithm>
+
+namespace plait::detail {
+namespace {
+
+// Work that is fed ahead of a worker: enough that it never waits for us between two tasks, and not more,
+// because what is ahead of a worker cannot be taken by another without a look at every lane.
+constexpr double feed_ahead = 50'000;         // nanoseconds
+constexpr double one_ahead_until = 1'000'000; // longer tasks are not fed ahead at all
+constexpr double weight_of_one = 1.0 / 8;
+
+std::exception_ptr start_error_of(const process_result& result) noexcept {
+    try {
+        memory_reader in{result.bytes.data(), result.bytes.size()};
+        return read_exception(
+            in, {.pid = result.pid, .worker = result.worker, .task = 0, .function = "initializer"});
+    } catch (...) {
+        return std::current_exception();
+    }
+}
+
+} // namespace
+
+std::size_t process_engine::depth() const noexcept {
+    if (mean_ >= one_ahead_until) return 1;
+    const double wanted = feed_ahead / std::max(mean_, 1.0);
+    return static_cast<std::size_t>(std::clamp(wanted, 2.0, static_cast<double>(slots_per_lane)));
+}
+
+bool process_engine::exhausted(const parent_lane& lane) const noexcept {
+    return options_.max_tasks_per_worker != 0 &&
+           lane.placed > options_.max_tasks_per_worker; // its setup counts as one
+}
+
+parent_lane* process_engine::best_lane() noexcept {
+    parent_lane* best = nullptr;
+    for (const seat& s : seats_) {
+        parent_lane* lane = s.lane.get();
+        if (lane == nullptr || lane->state != parent_lane::stage::ready || lane->ended ||
+            lane->killed_by_us || exhausted(*lane))
+            continue;
+        if (best == nullptr || lane->outstanding() < best->outstanding()) best = lane;
+    }
+    if (best == nullptr || best->outstanding() >= depth()) return nullptr;
+    if (!best->has_room()) best->recycle();
+    return best->has_room() ? best : nullptr;
+}
+
+void process_engine::dispatch() noexcept {
+    if (killing_) return;
+    while (!pending_.empty()) {
+        parent_lane* lane = best_lane();
+        if (lane == nullptr) return;
+        process_task* task = pending_.pop_front();
+        if (task == nullptr) return;
+        task->stage_ = process_task::stage::placed;
+        lane->place(*task, static_cast<std::uint32_t>(task->attempts_) + 1, result_hint_);
+    }
+}
+
+void process_engine::spread() noexcept {
+    if (killing_ || !pending_.empty()) return;
+    for (const seat& s : seats_) {
+        parent_lane* idle = s.lane.get();
+        if (idle == nullptr || idle->state != parent_lane::stage::ready || idle->outstanding() != 0 ||
+            idle->ended || idle->killed_by_us || exhausted(*idle))
+            continue;
+        parent_lane* busiest = nullptr;
+        for_each_lane([&](parent_lane& lane) {
+            if (lane.state != parent_lane::stage::starting && !lane.ended && lane.outstanding() > 1 &&
+                (busiest == nullptr || lane.outstanding() > busiest->outstanding()))
+                busiest = &lane;
+        });
+        if (busiest == nullptr) return;
+        // Half of what waits there, from the end: what is withdrawn leaves a gap that the worker steps over.
+        for (std::uint64_t share = busiest->outstanding() / 2; share-- > 0;) {
+            process_task* task = busiest->withdraw_last();
+            if (task == nullptr) break;
+            pending_.put_back(*task);
+        }
+        dispatch();
+        if (!pending_.empty()) return;
+    }
+}
+
+void process_engine::collect(parent_lane& lane, std::vector<ending>& ended) {
+    for (;;) {
+        process_result result;
+        bool streamed = false;
+        std::uint32_t elapsed = 0;
+        ended.reserve(ended.size() +
+                      1); // before the task is taken off the books: nothing may get lost for lack of memory
+        process_task* task = lane.harvest(result, streamed, elapsed);
+        if (task == nullptr) break;
+        if (lane.damaged) {
+            lane.killed_because = "its lane was damaged: the task wrote where it should not";
+            lane.kill();
+            result.error = lost(lane, task);
+        }
+        if (task->setup) {
+            if (result.what == process_result::kind::value) {
+                lane.state = parent_lane::stage::ready;
+                failures_in_a_row_ = 0;
+            } else {
+                lane.start_error = result.error;
+                if (!lane.start_error) lane.start_error = start_error_of(result);
+                lane.kill();
+            }
+            task->drop_reference();
+            continue;
+        }
+        ++lane.finished;
+        mean_ += (static_cast<double>(elapsed) - mean_) * (mean_ >= 1e9 ? 1.0 : weight_of_one);
+        if (streamed && result.bytes.size() <= block_classes[std::size(block_classes) - 1].size)
+            result_hint_ = std::max(result_hint_, result.bytes.size());
+        task->stage_ = process_task::stage::ended;
+        ended.push_back({task, std::move(result)});
+    }
+    lane.recycle();
+}
+
+void process_engine::refuse_all(std::vector<ending>& ended) {
+    ended.reserve(ended.size() + pending_.size());
+    while (process_task* task = pending_.pop_front()) {
+        task->stage_ = process_task::stage::ended;
+        ended.push_back({task, {}});
+        ended.back().result.what = process_result::kind::failed;
+        ended.back().result.error = broken_;
+    }
+}
+
+} // namespace plait::detail

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "process/helper_protocol.hpp"
+#include "sys/unique_fd.hpp"
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <optional>
+
+namespace plait::detail {
+
+/// The parent's side of one helper process.
+class helper_client {
+  public:
+    helper_client() noexcept = default;
+    helper_client(const helper_client&) = delete;
+    helper_client& operator=(const helper_client&) = delete;
+    ~helper_client() { stop(); }
+
+    bool alive() const noexcept { return static_cast<bool>(channel_); }
+    int channel() const noexcept { return channel_.get(); }
+
+    /// Spawns it. Throws logic_error without plait::program, system_error if the system refuses.
+    void start();
+    /// Asks for a worker. 0 or an errno; EPIPE: the helper is gone.
+    int fork(std::uint32_t worker, std::uint64_t incarnation, int memory, int bell, int lifeline) noexcept;
+
+    struct message {
+        helper_reply reply;
+        unique_fd process; ///< of `forked`
+    };
+    /// The next message if there is one. Marks the helper as gone (see alive) when it is.
+    std::optional<message> receive() noexcept;
+    /// Closes the channel, upon which it ends (and all its workers with it), and reaps it.
+    void stop() noexcept;
+
+  private:
+    unique_fd channel_;
+    unique_fd handle_;
+    pid_t pid_ = 0;
+};
+
+} // namespace plait::detail

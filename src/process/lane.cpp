@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "process/lane.hpp"
+
+#include <algorithm>
+#include <cstring>
+#include <new>
+
+namespace plait::detail {
+namespace {
+
+// One step of a copy: small enough that the other side works on it while the next one is copied.
+constexpr std::size_t ring_chunk = std::size_t{1} << 20;
+
+template <class Copy>
+void for_each_part(std::uint64_t position, std::size_t count, Copy copy) noexcept {
+    const std::size_t offset = static_cast<std::size_t>(position % ring_capacity);
+    const std::size_t first = std::min(count, ring_capacity - offset);
+    copy(offset, std::size_t{0}, first);
+    if (first < count) copy(std::size_t{0}, first, count - first);
+}
+
+} // namespace
+
+void lane_view::construct(std::byte* memory, std::uint32_t worker_number) {
+    auto* header = new (memory) lane_header{};
+    header->number = worker_number;
+    for (std::size_t i = 0; i < slots_per_lane; ++i)
+        new (memory + slots_offset + i * sizeof(lane_slot)) lane_slot{};
+}
+
+std::size_t ring_available(const ring_positions& positions) noexcept {
+    // acquire: pairs with the producer's store; its bytes are there.
+    const std::uint64_t there =
+        positions.produced.load(order::seq_cst) - positions.consumed.load(order::relaxed);
+    return there > ring_capacity ? 0 : static_cast<std::size_t>(there);
+}
+
+std::size_t ring_put(ring_positions& positions, std::byte* ring, const std::byte* from,
+                     std::size_t count) noexcept {
+    const std::uint64_t produced = positions.produced.load(order::relaxed);
+    // seq_cst: pairs with the consumer's store, for a producer that has announced that it parks.
+    const std::uint64_t used = produced - positions.consumed.load(order::seq_cst);
+    if (used > ring_capacity) return 0;
+    count = std::min({count, ring_capacity - static_cast<std::size_t>(used), ring_chunk});
+    if (count == 0) return 0;
+    for_each_part(produced, count, [&](std::size_t at, std::size_t offset, std::size_t size) {
+        std::memcpy(ring + at, from + offset, size);
+    });
+    positions.produced.store(produced + count, order::seq_cst);
+    return count;
+}
+
+std::size_t ring_get(ring_positions& positions, const std::byte* ring, std::byte* to,
+                     std::size_t count) noexcept {
+    count = std::min({count, ring_available(positions), ring_chunk});
+    if (count == 0) return 0;
+    const std::uint64_t consumed = positions.consumed.load(order::relaxed);
+    for_each_part(consumed, count, [&](std::size_t at, std::size_t offset, std::size_t size) {
+        std::memcpy(to + offset, ring + at, size);
+    });
+    positions.consumed.store(consumed + count, order::seq_cst);
+    return count;
+}
+
+} // namespace plait::detail

@@ -1,0 +1,133 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "process/slot_state.hpp"
+#include "sys/memory.hpp"
+
+#include <plait/detail/atomic.hpp>
+
+#include <cstddef>
+#include <cstdint>
+
+namespace plait::detail {
+
+/// What a worker says about a finished task. Checked by the parent: a damaged lane may hold anything.
+enum class result_kind : std::uint32_t { none, value, exception, cancelled };
+
+/// How a task's arguments and result travel.
+enum slot_flag : std::uint32_t {
+    arguments_streamed = 1, ///< through the ring to the worker, after the claim
+    result_streamed = 2,    ///< set by the worker: through the ring to the parent, before `done`
+    setup_task = 4,         ///< the first task of a lane: registrations and the initialiser
+};
+
+inline constexpr std::size_t slots_per_lane = 256;
+inline constexpr std::size_t inline_payload = 192;
+
+/// One task on its way: 64 bytes of header and 192 of payload. `state` says which side owns the rest.
+struct lane_slot {
+    slot_state state;
+    std::uint32_t flags = 0;
+    std::uint64_t function = 0; ///< identity of the entry, see identity.hpp
+    std::uint64_t task = 0;     ///< its number, for messages
+    std::uint64_t size = 0;     ///< of the arguments; from `done` on of the result
+    std::uint64_t block =
+        0; ///< where they are, from the begin of the lane; the result overwrites them if it fits
+    std::uint32_t capacity = 0;
+    std::uint32_t attempt = 0;
+    atomic<std::int64_t> started; ///< by the worker, monotonic nanoseconds; 0: not yet
+    std::uint32_t elapsed = 0;    ///< by the worker, with `done`: nanoseconds, at most what fits
+    result_kind kind = result_kind::none;
+    std::byte payload[inline_payload]{};
+};
+static_assert(sizeof(lane_slot) == 64 + inline_payload);
+
+/// A ring of bytes between the two sides: one producer, one consumer, both copying at once.
+struct ring_positions {
+    alignas(64) atomic<std::uint64_t> produced;
+    alignas(64) atomic<std::uint64_t> consumed;
+};
+
+inline constexpr std::uint32_t lane_version = 1;
+
+struct lane_header {
+    std::uint32_t version = lane_version;
+    std::uint32_t number = 0; ///< of the worker: 0 .. workers - 1
+
+    /// The worker sleeps on it: for a task, for bytes of its arguments, for room for bytes of its result.
+    alignas(64) park_word worker;
+    /// The parent announces here that it is about to sleep; it is woken by the bell, an eventfd.
+    alignas(64) park_word parent;
+    /// Slots that the worker is past. Written by it alone, after `done`.
+    alignas(64) atomic<std::uint64_t> head;
+    /// 1: do not claim. The parent sets it, then kills if the task that it means is still running; else it
+    /// clears it. Both sides seq_cst: if the parent saw `running`, the worker sees the hold after its `done`,
+    /// and waits for its end there instead of claiming another task, which would die in its place.
+    alignas(64) atomic<std::uint32_t> hold;
+    /// 1: leave once nothing is queued.
+    atomic<std::uint32_t> stop;
+
+    ring_positions to_worker;
+    ring_positions to_parent;
+};
+
+/// Blocks for values that do not fit a slot. Only the parent gives them out, in its private books, so that
+/// the death of a worker leaves nothing half-linked.
+struct block_class {
+    std::size_t size;
+    std::size_t count;
+};
+inline constexpr block_class block_classes[] = {
+    {4096, 64}, {std::size_t{64} << 10, 16}, {std::size_t{1} << 20, 2}};
+inline constexpr std::size_t ring_capacity = std::size_t{8} << 20;
+
+inline constexpr std::size_t lane_arena_offset = std::size_t{128} << 10;
+static_assert(sizeof(lane_header) + sizeof(lane_slot) * slots_per_lane + 4096 <= lane_arena_offset);
+
+constexpr std::size_t lane_arena_size() noexcept {
+    std::size_t size = 0;
+    for (const block_class& c : block_classes) size += c.size * c.count;
+    return size;
+}
+inline constexpr std::size_t lane_ring_to_worker = lane_arena_offset + lane_arena_size();
+inline constexpr std::size_t lane_ring_to_parent = lane_ring_to_worker + ring_capacity;
+inline constexpr std::size_t lane_size = lane_ring_to_parent + ring_capacity;
+
+/// The lane as both sides see it: a worker incarnation's memory, shared by the parent and that worker only.
+class lane_view {
+  public:
+    lane_view() noexcept = default;
+    explicit lane_view(std::byte* memory) noexcept : memory_{memory} {}
+
+    /// By the parent, in fresh (zeroed) memory.
+    static void construct(std::byte* memory, std::uint32_t worker_number);
+
+    lane_header& header() const noexcept { return *reinterpret_cast<lane_header*>(memory_); }
+    lane_slot& slot(std::uint64_t index) const noexcept {
+        return reinterpret_cast<lane_slot*>(memory_ + slots_offset)[index % slots_per_lane];
+    }
+    static std::uint32_t generation(std::uint64_t index) noexcept {
+        return static_cast<std::uint32_t>(index / slots_per_lane);
+    }
+    std::byte* at(std::uint64_t offset) const noexcept { return memory_ + offset; }
+    std::uint64_t payload_offset(std::uint64_t index) const noexcept {
+        return static_cast<std::uint64_t>(slot(index).payload - memory_);
+    }
+
+  private:
+    static constexpr std::size_t slots_offset = 4096;
+    static_assert(sizeof(lane_header) <= slots_offset);
+    std::byte* memory_ = nullptr;
+};
+
+/// Copies into a ring as much as there is room for; returns how much. By its producer only.
+std::size_t ring_put(ring_positions& positions, std::byte* ring, const std::byte* from,
+                     std::size_t count) noexcept;
+/// Copies out of a ring as much as is there; returns how much. By its consumer only. A `produced` that cannot
+/// be (a damaged lane) gives nothing.
+std::size_t ring_get(ring_positions& positions, const std::byte* ring, std::byte* to,
+                     std::size_t count) noexcept;
+/// How much the consumer could take now.
+std::size_t ring_available(const ring_positions& positions) noexcept;
+
+} // namespace plait::detail

@@ -1,0 +1,245 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "process/parent_lane.hpp"
+
+#include "sys/futex.hpp"
+#include "sys/pidfd.hpp"
+
+#include <algorithm>
+#include <csignal>
+
+namespace plait::detail {
+
+parent_lane::parent_lane(std::uint32_t worker_number, std::uint64_t incarnation)
+    : worker{worker_number},
+      number{incarnation},
+      memory{make_sealed_memory("plait-lane", lane_size)},
+      mapping_{memory, lane_size} {
+    lane_view::construct(mapping_.data(), worker_number);
+    for (std::size_t kind = 0; kind < std::size(block_classes); ++kind)
+        for (std::size_t i = block_classes[kind].count; i-- > 0;)
+            free_blocks_[kind].push_back(static_cast<std::uint32_t>(i));
+}
+
+parent_lane::~parent_lane() {
+    // Only its setup can be left, where the pool could not be made or is ended while the worker starts.
+    for (entry& e : entries_)
+        if (e.task != nullptr && e.task->setup) e.task->drop_reference();
+}
+
+block_reference parent_lane::allocate(std::size_t size, std::uint64_t index) noexcept {
+    const block_reference own{view().payload_offset(index), static_cast<std::uint32_t>(inline_payload),
+                              block_reference::own, 0};
+    if (size <= inline_payload) return own;
+    std::size_t offset = lane_arena_offset;
+    for (std::uint32_t kind = 0; kind < std::size(block_classes); ++kind) {
+        const block_class& blocks = block_classes[kind];
+        if (size <= blocks.size && !free_blocks_[kind].empty()) {
+            const std::uint32_t block = free_blocks_[kind].back();
+            free_blocks_[kind].pop_back();
+            return {offset + block * blocks.size, static_cast<std::uint32_t>(blocks.size), kind, block};
+        }
+        offset += blocks.size * blocks.count;
+    }
+    return own; // too large, or all in use: through the ring
+}
+
+void parent_lane::release(const block_reference& block) noexcept {
+    // Never reallocates: room for all of them was made when they were first listed.
+    if (block.kind != block_reference::own) free_blocks_[block.kind].push_back(block.number);
+}
+
+void parent_lane::place(process_task& task, std::uint32_t attempt, std::size_t result_hint) noexcept {
+    const std::uint64_t index = tail++;
+    entry& e = entries_[index % slots_per_lane];
+    lane_slot& slot = view().slot(index);
+    const std::size_t size = task.arguments.size();
+    e.task = &task;
+    e.block = allocate(std::max(size, result_hint), index);
+    if (e.block.capacity < size && result_hint > size) e.block = allocate(size, index);
+
+    slot.flags = task.setup ? std::uint32_t{setup_task} : 0U;
+    slot.function = task.function;
+    slot.task = task.number_;
+    slot.size = size;
+    slot.block = e.block.offset;
+    slot.capacity = e.block.capacity;
+    slot.attempt = attempt;
+    slot.kind = result_kind::none;
+    slot.elapsed = 0;
+    slot.started.store(0, order::relaxed);
+    const bool streamed = size > e.block.capacity;
+    if (streamed)
+        slot.flags |= arguments_streamed;
+    else if (size != 0)
+        std::memcpy(view().at(e.block.offset), task.arguments.data(), size);
+
+    task.lane_ = this;
+    task.index_ = index;
+    task.fed_ = streamed ? 0 : size; // what is in the block must not go through the ring as well
+    task.incoming_.clear();
+    ++placed;
+    ++outstanding_;
+    if (task.timeout != 0) ++timed;
+    slot.state.publish(lane_view::generation(index));
+    wake();
+}
+
+process_task* parent_lane::forget(std::uint64_t index) noexcept {
+    entry& e = entries_[index % slots_per_lane];
+    process_task* task = std::exchange(e.task, nullptr);
+    release(std::exchange(e.block, {}));
+    if (task != nullptr) {
+        --outstanding_;
+        if (task->timeout != 0) --timed;
+        task->lane_ = nullptr;
+    }
+    return task;
+}
+
+bool parent_lane::withdraw(std::uint64_t index) noexcept {
+    if (!view().slot(index).state.withdraw(lane_view::generation(index))) return false;
+    forget(index);
+    --placed;
+    // It may be the first one: an idle worker has to get past it, or the slot is never free again.
+    wake();
+    return true;
+}
+
+process_task* parent_lane::withdraw_last() noexcept {
+    for (std::uint64_t index = tail; index-- > unfinished;) {
+        process_task* task = task_at(index);
+        if (task == nullptr) continue;
+        if (task->setup) return nullptr; // without it the worker would never be ready
+        return withdraw(index) ? task : nullptr;
+    }
+    return nullptr;
+}
+
+process_task* parent_lane::harvest(process_result& result, bool& streamed, std::uint32_t& elapsed) {
+    while (unfinished < tail) {
+        const std::uint64_t index = unfinished;
+        entry& e = entries_[index % slots_per_lane];
+        if (e.task == nullptr) { // withdrawn
+            ++unfinished;
+            continue;
+        }
+        const lane_slot& slot = view().slot(index);
+        if (slot.state.phase(lane_view::generation(index)) != slot_phase::done) return nullptr;
+
+        // Each word is read once: the worker may be writing nonsense this very moment.
+        const std::uint64_t size = slot.size;
+        const result_kind kind = slot.kind;
+        const std::uint32_t flags = slot.flags;
+        elapsed = slot.elapsed;
+        process_task& task = *e.task;
+        streamed = (flags & result_streamed) != 0;
+        result.what = process_result::kind::failed; // unless it makes sense
+        if (streamed && size <= task.incoming_.size()) {
+            task.incoming_.drop_front(task.incoming_.size() - static_cast<std::size_t>(size));
+            result.bytes = std::move(task.incoming_);
+        } else if (!streamed && size <= e.block.capacity) {
+            result.bytes.append(view().at(e.block.offset), static_cast<std::size_t>(size));
+        } else {
+            damaged = true;
+        }
+        switch (damaged ? result_kind::none : kind) {
+        case result_kind::value:
+            result.what = process_result::kind::value;
+            break;
+        case result_kind::exception:
+            result.what = process_result::kind::exception;
+            break;
+        case result_kind::cancelled:
+            result.what = process_result::kind::cancelled;
+            break;
+        case result_kind::none:
+            damaged = true;
+            break;
+        }
+        result.pid = pid;
+        result.worker = worker;
+        ++unfinished;
+        return forget(index);
+    }
+    return nullptr;
+}
+
+void parent_lane::recycle() noexcept {
+    // acquire: the worker is past the slot, and will look at it again only in its next generation.
+    const std::uint64_t head = view().header().head.load(order::acquire);
+    while (oldest < unfinished && oldest < head) {
+        view().slot(oldest).state.recycle(lane_view::generation(oldest));
+        ++oldest;
+    }
+}
+
+process_task* parent_lane::running() noexcept {
+    std::uint64_t index = unfinished;
+    while (index < tail && task_at(index) == nullptr) ++index;
+    if (index == tail || phase(index) != slot_phase::running) return nullptr;
+    return task_at(index);
+}
+
+bool parent_lane::pump(process_task& task, byte_buffer& incoming, std::uint64_t& fed) {
+    lane_header& header = view().header();
+    bool moved = false;
+    const std::uint64_t size = task.arguments.size();
+    if (fed < size) {
+        const std::size_t put = ring_put(header.to_worker, view().at(lane_ring_to_worker),
+                                         task.arguments.data() + fed, static_cast<std::size_t>(size - fed));
+        fed += put;
+        moved = put != 0;
+    }
+    if (const std::size_t there = ring_available(header.to_parent); there != 0) {
+        std::byte* to = incoming.extend(there);
+        const std::size_t got = ring_get(header.to_parent, view().at(lane_ring_to_parent), to, there);
+        incoming.commit(got);
+        moved = moved || got != 0;
+    }
+    if (moved) wake();
+    return moved;
+}
+
+bool parent_lane::needs_attention() noexcept {
+    if (oldest < unfinished && !has_room() && view().header().head.load(order::seq_cst) > oldest) return true;
+    for (std::uint64_t index = unfinished; index < tail; ++index) {
+        process_task* task = task_at(index);
+        if (task == nullptr) continue;
+        const slot_phase now = phase(index);
+        if (now == slot_phase::done) return true;
+        if (now != slot_phase::running) return false;
+        const lane_header& header = view().header();
+        if (ring_available(header.to_parent) != 0) return true;
+        return task->fed_ < task->arguments.size() && ring_available(header.to_worker) < ring_capacity;
+    }
+    return false;
+}
+
+void parent_lane::wake() noexcept {
+    park_word& parked = view().header().worker;
+    if (parked.take()) futex_wake(parked.address(), 1, futex_scope::shared);
+}
+
+void parent_lane::tell_to_stop() noexcept {
+    view().header().stop.store(1, order::seq_cst);
+    wake();
+}
+
+bool parent_lane::kill_holding(std::uint64_t index) noexcept {
+    lane_header& header = view().header();
+    header.hold.store(1, order::seq_cst);
+    if (phase(index) == slot_phase::running) {
+        kill();
+        return true;
+    }
+    header.hold.store(0, order::seq_cst);
+    futex_wake_all(header.hold.address(), futex_scope::shared);
+    return false;
+}
+
+void parent_lane::kill() noexcept {
+    killed_by_us = true;
+    if (process) signal_process(process, SIGKILL);
+}
+
+} // namespace plait::detail

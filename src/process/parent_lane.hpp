@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "process/lane.hpp"
+#include "sys/unique_fd.hpp"
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include <plait/detail/process_task.hpp>
+
+namespace plait::detail {
+
+/// A block of a lane's arena, or a slot's own payload.
+struct block_reference {
+    std::uint64_t offset = 0;
+    std::uint32_t capacity = 0;
+    std::uint32_t kind = own; ///< which block_class
+    std::uint32_t number = 0;
+    static constexpr std::uint32_t own = ~std::uint32_t{0};
+};
+
+/// The parent's side of one worker incarnation: its lane, its handles and the private books about its slots.
+///
+/// Nothing in the books is ever read back from shared memory, and everything that is read from there is
+/// checked: a worker that has damaged its lane harms itself only. All members under the engine's lock, but
+/// for `pump`.
+///
+///     oldest <= unfinished <= tail     slots [oldest, unfinished) are finished but not yet free to be filled
+///     again,
+///                                      [unfinished, tail) are with the worker or waiting for it
+class parent_lane {
+  public:
+    enum class stage : std::uint8_t {
+        starting, ///< forked or about to be; its setup task is in slot 0
+        ready,
+        retiring, ///< takes no more tasks, leaves when it has none
+        dead,     ///< its process has ended
+    };
+
+    parent_lane(std::uint32_t worker, std::uint64_t number);
+    parent_lane(const parent_lane&) = delete;
+    parent_lane& operator=(const parent_lane&) = delete;
+    ~parent_lane();
+
+    lane_view view() const noexcept { return lane_view{mapping_.data()}; }
+
+    bool has_room() const noexcept { return tail - oldest < slots_per_lane; }
+    std::uint64_t outstanding() const noexcept { return outstanding_; }
+
+    /// Fills the next slot; wakes the worker if it sleeps. `result_hint`: how large its result may be.
+    void place(process_task& task, std::uint32_t attempt, std::size_t result_hint) noexcept;
+    /// Takes back what the worker has not begun. False: it has.
+    bool withdraw(std::uint64_t index) noexcept;
+    /// The last task that can still be taken back, or null.
+    process_task* withdraw_last() noexcept;
+
+    /// One finished task, or null: the next in order. `result.what` is `failed` (without an error) if the
+    /// lane is damaged.
+    process_task* harvest(process_result& result, bool& streamed, std::uint32_t& elapsed);
+    /// Frees slots that the worker is past.
+    void recycle() noexcept;
+
+    /// The task at the first unfinished slot, if the worker holds it.
+    process_task* running() noexcept;
+    slot_phase phase(std::uint64_t index) noexcept {
+        return view().slot(index).state.phase_seq_cst(lane_view::generation(index));
+    }
+    std::int64_t started(std::uint64_t index) noexcept {
+        return view().slot(index).started.load(order::acquire);
+    }
+
+    /// Bytes of `task`, which the worker holds, in both directions. Without the lock. True: something moved.
+    bool pump(process_task& task, byte_buffer& incoming, std::uint64_t& fed);
+    /// Is there anything for `pump` or `harvest`?
+    bool needs_attention() noexcept;
+
+    void wake() noexcept;
+    void tell_to_stop() noexcept;
+    /// Kills the worker if, and only if, it still holds the task at `index`. True: killed.
+    bool kill_holding(std::uint64_t index) noexcept;
+    void kill() noexcept;
+
+    // Who it is.
+    const std::uint32_t worker;
+    const std::uint64_t number; // of the incarnation
+    stage state = stage::starting;
+    int pid = 0;
+    unique_fd process;      // its pidfd
+    unique_fd lifeline;     // closes with us: then the kernel kills it
+    unique_fd memory;       // until it is forked
+    unique_fd lifeline_far; // until it is forked
+    bool asked = false;     // the helper was asked for it
+    bool orphan = false;    // its helper is gone: nobody will tell how it ends
+    bool ended = false;     // its pidfd is readable
+    std::int64_t ended_at = 0;
+    bool exit_known = false;
+    int exit_code = 0;
+    int exit_status = 0;
+    std::int64_t start_deadline = 0;
+    std::int64_t stop_deadline = 0; // 0: not told to stop
+    bool killed_by_us = false;
+    bool damaged = false;           // what it says makes no sense
+    std::exception_ptr start_error; // what its initialiser threw
+    const char* killed_because = "";
+    std::uint64_t placed = 0;   // tasks given to it and not taken back, its setup included
+    std::uint64_t finished = 0; // its setup not included
+    std::uint32_t timed = 0;    // outstanding tasks with a timeout
+
+    // The books.
+    std::uint64_t oldest = 0;
+    std::uint64_t unfinished = 0;
+    std::uint64_t tail = 0;
+    process_task* task_at(std::uint64_t index) const noexcept {
+        return entries_[index % slots_per_lane].task;
+    }
+    /// Takes the task off the books: it has ended, or moves to another lane.
+    process_task* forget(std::uint64_t index) noexcept;
+
+  private:
+    struct entry {
+        process_task* task = nullptr;
+        block_reference block;
+    };
+    block_reference allocate(std::size_t size, std::uint64_t index) noexcept;
+    void release(const block_reference& block) noexcept;
+
+    shared_mapping mapping_;
+    std::array<entry, slots_per_lane> entries_{};
+    std::vector<std::uint32_t> free_blocks_[std::size(block_classes)];
+    std::uint64_t outstanding_ = 0;
+};
+
+} // namespace plait::detail

@@ -1,0 +1,279 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "process/process_engine.hpp"
+
+#include "sys/errors.hpp"
+#include "sys/futex.hpp"
+
+#include <plait/errors.hpp>
+
+#include <poll.h>
+#include <sys/epoll.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <stdexcept>
+#include <utility>
+
+namespace plait::detail {
+namespace {
+
+constexpr std::int64_t patience_with_helper = 10'000'000'000;
+
+void watch(int epoll, int descriptor) {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.fd = descriptor;
+    if (::epoll_ctl(epoll, EPOLL_CTL_ADD, descriptor, &event) != 0) throw_errno("process_pool: epoll_ctl");
+}
+
+} // namespace
+
+process_engine::process_engine(process_engine_options options)
+    : options_{std::move(options)},
+      process_{::getpid()},
+      bell_{above_stdio(unique_fd{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)})},
+      epoll_{above_stdio(unique_fd{::epoll_create1(EPOLL_CLOEXEC)})} {
+    if (!bell_) throw_errno("process_pool: eventfd");
+    if (!epoll_) throw_errno("process_pool: epoll_create1");
+    watch(epoll_.get(), bell_.get());
+
+    helper_.start();
+    seats_.resize(options_.workers);
+    for (std::uint32_t worker = 0; worker < seats_.size(); ++worker) {
+        hire(worker);
+        if (const int error = ask_for(*seats_[worker].lane); error != 0)
+            std::rethrow_exception(cannot_start(worker, error));
+    }
+    // All are forked before the constructor returns, or it throws and none stays behind (the helper's end is
+    // theirs).
+    const std::int64_t deadline = monotonic_now() + patience_with_helper;
+    for (std::size_t started = 0; started < seats_.size();) {
+        pollfd entry{helper_.channel(), POLLIN, 0};
+        const int left = static_cast<int>((deadline - monotonic_now()) / 1'000'000);
+        if (left <= 0) throw std::runtime_error{"process_pool: its helper process does not answer"};
+        if (::poll(&entry, 1, left) <= 0) continue;
+        read_helper();
+        if (!helper_.alive())
+            throw std::runtime_error{"process_pool: its helper process ended at once; does the program end "
+                                     "before plait::program is made?"};
+        if (last_failure_) std::rethrow_exception(last_failure_);
+        started = 0;
+        for (const seat& s : seats_)
+            if (s.lane && s.lane->process) ++started;
+    }
+    add_reference(); // the thread's
+    try {
+        supervisor_ = std::thread{[this] {
+            supervise();
+            drop_reference();
+        }};
+    } catch (...) {
+        helper_.stop();
+        throw;
+    }
+}
+
+void process_engine::check_process() const {
+    if (::getpid() != process_)
+        throw std::logic_error{
+            "process_pool: this process was forked from the pool's owner; a pool works only in the "
+            "process that made it"};
+}
+
+void process_engine::wake_supervisor() noexcept {
+    const std::uint64_t one = 1;
+    if (::write(bell_.get(), &one, sizeof(one)) < 0) return; // full: it is awake anyway
+}
+
+void process_engine::submit(process_task& task) {
+    check_process();
+    std::exception_ptr refusal;
+    {
+        const std::lock_guard guard{mutex_};
+        if (closing_) throw shutdown_error{"process_pool: submit after shutdown"};
+        task.number_ = next_number_++;
+        ++open_;
+        refusal = broken_;
+        if (!refusal) {
+            pending_.push_back(task);
+            dispatch();
+        }
+    }
+    if (refusal) {
+        std::vector<ending> ended;
+        ended.push_back({&task, {}});
+        ended.back().result.what = process_result::kind::failed;
+        ended.back().result.error = std::move(refusal);
+        deliver(ended);
+    } else if (task.timeout != 0) {
+        wake_supervisor(); // its deadline may be the next one
+    }
+}
+
+bool process_engine::cancel(process_task& task, process_cancel how) noexcept {
+    if (::getpid() != process_) return false;
+    std::vector<ending> ended;
+    {
+        const std::lock_guard guard{mutex_};
+        switch (task.stage_) {
+        case process_task::stage::fresh:
+        case process_task::stage::ended:
+            return false;
+        case process_task::stage::pending:
+            pending_.remove(task);
+            break;
+        case process_task::stage::placed:
+            if (!task.lane_->withdraw(task.index_)) {
+                if (how != process_cancel::kill || task.doom_ != process_task::doom::none) return false;
+                if (!task.lane_->kill_holding(task.index_)) return false; // it has just finished
+                task.doom_ = process_task::doom::cancelled;
+                return true;
+            }
+            break;
+        }
+        task.stage_ = process_task::stage::ended;
+    }
+    ended.push_back({&task, {}});
+    deliver(ended);
+    return true;
+}
+
+void process_engine::shutdown(bool wait, bool cancel_pending, bool kill) {
+    check_process();
+    std::vector<ending> ended;
+    {
+        const std::lock_guard guard{mutex_};
+        closing_ = true;
+        killing_ = killing_ || kill;
+        if (cancel_pending || kill) {
+            for_each_lane([&](parent_lane& lane) {
+                while (process_task* task = lane.withdraw_last()) pending_.put_back(*task);
+            });
+            while (process_task* task = pending_.pop_front()) {
+                task->stage_ = process_task::stage::ended;
+                ended.push_back({task, {}});
+                if (cancel_pending) continue;
+                ended.back().result.what = process_result::kind::failed;
+                ended.back().result.error = std::make_exception_ptr(
+                    shutdown_error{"process_pool: shut down with .kill before the task was begun"});
+            }
+        }
+        if (kill) {
+            for_each_lane([&](parent_lane& lane) {
+                if (process_task* task = lane.running()) task->doom_ = process_task::doom::killed;
+                lane.killed_because = "shutdown({.kill = true})";
+                lane.kill();
+            });
+        }
+    }
+    deliver(ended);
+    wake_supervisor();
+    if (!wait) return;
+    std::unique_lock guard{mutex_};
+    if (std::this_thread::get_id() == supervisor_id_)
+        throw std::logic_error{
+            "process_pool: shutdown that waits, called from a continuation that runs on the pool's own "
+            "thread; it would wait for itself"};
+    changed_.wait(guard, [&] { return over_; });
+    if (!std::exchange(joining_, true)) {
+        guard.unlock();
+        supervisor_.join();
+        guard.lock();
+        joined_ = true;
+        changed_.notify_all();
+    }
+    changed_.wait(guard, [&] { return joined_; });
+}
+
+void process_engine::report(const std::exception_ptr& error, const char* task_name) noexcept {
+    try {
+        if (options_.on_unhandled) {
+            const std::lock_guard guard{handler_mutex_};
+            options_.on_unhandled(unhandled_failure{error, task_name, "process_pool"});
+            return;
+        }
+        std::string what = "an exception that is no std::exception";
+        try {
+            std::rethrow_exception(error);
+        } catch (const std::exception& e) {
+            what = e.what();
+        } catch (...) {
+            // `what` says so
+        }
+        const std::string line = std::string{"plait: process_pool: task '"} +
+                                 (task_name != nullptr ? task_name : "unnamed") +
+                                 "' failed, and nobody awaits it: " + what + "\n";
+        // One write: lines of several threads do not mix. Nothing can be done if stderr is closed.
+        [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
+    } catch (...) {
+        // No memory for the message, or the handler broke its promise not to throw: there is nobody left to
+        // tell.
+    }
+}
+
+std::size_t process_engine::status(process_worker_status* into, std::size_t count) {
+    check_process();
+    const std::lock_guard guard{mutex_};
+    std::size_t written = 0;
+    for (seat& s : seats_) {
+        if (written == count) break;
+        process_worker_status& w = into[written++];
+        w = {};
+        if (!s.lane) continue;
+        w.pid = s.lane->pid;
+        w.tasks = s.lane->finished;
+        w.ready = s.lane->state == parent_lane::stage::ready;
+        if (const process_task* task = s.lane->running(); task != nullptr && !task->setup)
+            w.task = task->number();
+    }
+    return written;
+}
+
+void process_engine::destroy(process_engine* engine) noexcept {
+    if (::getpid() != engine->process_) return; // in a forked child: its threads and workers are not here
+    {
+        const std::lock_guard guard{engine->mutex_};
+        if (std::this_thread::get_id() == engine->supervisor_id_) {
+            engine->closing_ = true;
+            engine->supervisor_.detach(); // it has a reference of its own
+            engine->joining_ = engine->joined_ = true;
+            engine->drop_reference();
+            return;
+        }
+    }
+    engine->shutdown(true, false, false);
+    engine->drop_reference();
+}
+
+// ------------------------------------------------------------------------------------------------------------------
+
+process_engine* make_process_engine(process_engine_options options) {
+    return new process_engine{std::move(options)};
+}
+
+void destroy_process_engine(process_engine* engine) noexcept { process_engine::destroy(engine); }
+
+void retain(process_engine& engine) noexcept { engine.add_reference(); }
+
+void release(process_engine& engine) noexcept { engine.drop_reference(); }
+
+void report_unhandled(process_engine& engine, const std::exception_ptr& error,
+                      const char* task_name) noexcept {
+    engine.report(error, task_name);
+}
+
+void submit_to(process_engine& engine, process_task& task) { engine.submit(task); }
+
+bool cancel_in(process_engine& engine, process_task& task, process_cancel how) noexcept {
+    return engine.cancel(task, how);
+}
+
+void shut_down(process_engine& engine, bool wait, bool cancel_pending, bool kill) {
+    engine.shutdown(wait, cancel_pending, kill);
+}
+
+std::size_t copy_status(process_engine& engine, process_worker_status* into, std::size_t count) {
+    return engine.status(into, count);
+}
+
+} // namespace plait::detail

@@ -1,0 +1,145 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "process/helper_client.hpp"
+#include "process/parent_lane.hpp"
+#include "process/pending_tasks.hpp"
+#include "sys/unique_fd.hpp"
+
+#include <condition_variable>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <plait/detail/process_task.hpp>
+
+namespace plait::detail {
+
+/// A process pool without its types: tasks as bytes, lanes, workers, and the one thread that watches them.
+///
+/// Who does what:
+///   submitters   encode, queue, and place tasks into lanes that have room;
+///   supervisor   harvests results, feeds lanes, copies streams, and owns every verdict about a death.
+///   Whatever a
+///                callback of a task does, no lock is held meanwhile;
+///   cancellers   take back what no worker has begun, or kill the worker that holds it.
+/// One lock guards queue and books. It is the parent's own: no lock lies in shared memory, so no death can
+/// hold one.
+///
+/// Invariant: a task that was taken is at any moment in exactly one place (the queue, one lane's books, or
+/// the list of those that are being told), and `open_` counts them all. Living workers are compared with
+/// wanted ones; there are no tokens that could outlive what they stand for.
+class process_engine {
+  public:
+    explicit process_engine(process_engine_options options);
+    process_engine(const process_engine&) = delete;
+    process_engine& operator=(const process_engine&) = delete;
+
+    void submit(process_task& task);
+    bool cancel(process_task& task, process_cancel how) noexcept;
+    void shutdown(bool wait, bool cancel_pending, bool kill);
+    std::size_t status(process_worker_status* into, std::size_t count);
+
+    /// Ends it: joins the supervisor, or has it end by itself if that is who asks. Gives up one reference.
+    static void destroy(process_engine* engine) noexcept;
+    void add_reference() noexcept { references_.fetch_add(1, order::relaxed); }
+    void drop_reference() noexcept {
+        // acq_rel: the last one sees everything that the others did.
+        if (references_.fetch_sub(1, order::acq_rel) == 1) delete this;
+    }
+    void report(const std::exception_ptr& error, const char* task_name) noexcept;
+
+  private:
+    ~process_engine() = default;
+    struct ending {
+        process_task* task;
+        process_result result;
+    };
+    struct seat { // of a worker
+        std::unique_ptr<parent_lane> lane;
+        std::int64_t not_before = 0;
+    };
+
+    // process_engine.cpp: from any thread.
+    void wake_supervisor() noexcept;
+    void check_process() const;
+
+    // dispatch.cpp: under the lock.
+    void dispatch() noexcept;
+    std::size_t depth() const noexcept;
+    parent_lane* best_lane() noexcept;
+    void spread() noexcept;
+    void collect(parent_lane& lane, std::vector<ending>& ended);
+    bool exhausted(const parent_lane& lane) const noexcept;
+    void refuse_all(std::vector<ending>& ended);
+
+    // supervisor.cpp: the supervisor's thread.
+    void supervise() noexcept;
+    std::int64_t turn(std::vector<ending>& ended);
+    void deliver(std::vector<ending>& ended) noexcept;
+    bool pump_streams() noexcept;
+    bool announce_sleep() noexcept;
+    void sleep_until(std::int64_t deadline) noexcept;
+    std::int64_t check_timeouts(parent_lane& lane, std::int64_t now) noexcept;
+
+    // workers.cpp: the supervisor's thread (and the constructor, before there is one), under the lock.
+    void hire(std::uint32_t worker);
+    int ask_for(parent_lane& lane) noexcept;
+    std::exception_ptr cannot_start(std::uint32_t worker, int error) const noexcept;
+    void read_helper() noexcept;
+    void helper_gone() noexcept;
+
+    // burial.cpp: the same.
+    std::int64_t tend_workers(std::int64_t now, std::vector<ending>& ended);
+    void tend_seat(seat& s, std::int64_t now, std::vector<ending>& ended);
+    void fill_seats(std::int64_t now);
+    void retire_all(std::int64_t now) noexcept;
+    std::int64_t next_deadline(std::int64_t now) noexcept;
+    bool bury_if_dead(parent_lane& lane, std::int64_t now, std::vector<ending>& ended);
+    void end_held_task(parent_lane& lane, process_task& task, std::vector<ending>& ended);
+    enum class start_failure : unsigned char { no_process, before_ready };
+    void start_failed(seat& s, start_failure how, const std::exception_ptr& cause, std::int64_t now) noexcept;
+    std::exception_ptr lost(const parent_lane& lane, const process_task* task) const noexcept;
+    template <class Function>
+    void for_each_lane(Function function) {
+        for (seat& s : seats_)
+            if (s.lane) function(*s.lane);
+        for (std::unique_ptr<parent_lane>& lane : retiring_) function(*lane);
+    }
+
+    atomic<std::uint32_t> references_{1};
+    process_engine_options options_;
+    const int process_; // whose pool it is: a forked child must not touch it
+    unique_fd bell_;
+    unique_fd epoll_;
+
+    std::mutex handler_mutex_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    // All below under mutex_.
+    helper_client helper_;
+    bool helper_watched_ = false;
+    std::vector<seat> seats_;
+    std::vector<std::unique_ptr<parent_lane>> retiring_;
+    pending_tasks pending_;
+    std::uint64_t next_number_ = 1;
+    std::uint64_t next_incarnation_ = 1;
+    std::size_t open_ = 0; // tasks taken whose `finished` has not returned
+    double mean_ = 1e9;    // of a task's time, nanoseconds
+    std::size_t result_hint_ = 0;
+    int failures_in_a_row_ = 0; // workers that ended before they were ready
+    std::exception_ptr last_failure_;
+    std::exception_ptr broken_;
+    bool closing_ = false;
+    bool killing_ = false;
+    bool over_ = false; // the supervisor has nothing more to do
+    bool joining_ = false;
+    bool joined_ = false;
+    std::thread::id supervisor_id_;
+    std::thread supervisor_;
+};
+
+} // namespace plait::detail

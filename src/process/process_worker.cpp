@@ -1,0 +1,223 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "process/process_worker.hpp"
+
+#include "process/helper_protocol.hpp"
+#include "process/slot_stream.hpp"
+#include "sys/futex.hpp"
+#include "sys/memory.hpp"
+
+#include <plait/detail/exception_codec.hpp>
+#include <plait/detail/identity.hpp>
+#include <plait/detail/process_call.hpp>
+#include <plait/detail/process_entry.hpp>
+#include <plait/errors.hpp>
+
+#include <cxxabi.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <csignal>
+#include <exception>
+#include <new>
+#include <stdexcept>
+#include <string>
+
+namespace plait::detail {
+namespace {
+
+serial* executor_of_worker = nullptr;
+
+} // namespace
+
+serial& worker_executor() { return *executor_of_worker; }
+
+void begin_worker_task() noexcept {
+    if (context* scope = current().scope) scope->attempt = static_cast<int>(this_worker().attempt);
+}
+
+void throw_unreadable_argument(std::size_t number) {
+    const std::string attempted =
+        "process_pool: argument " + std::to_string(number) + " cannot be read in the worker: ";
+    try {
+        throw;
+    } catch (const std::exception& e) {
+        std::throw_with_nested(std::runtime_error{attempted + e.what()});
+    } catch (...) {
+        std::throw_with_nested(
+            std::runtime_error{attempted + "its loader threw something that is no std::exception"});
+    }
+}
+
+worker_identity& this_worker() noexcept {
+    static worker_identity identity;
+    return identity;
+}
+
+namespace {
+
+constexpr int bell_descriptor = 3;
+constexpr int lifeline_descriptor = 4;
+constexpr int exit_without_parent = 0;
+
+/// The worker's descriptors: 0, 1, 2, its bell and its lifeline; the same in each.
+void arrange_descriptors(worker_start& start) noexcept {
+    // Out of the way of their final numbers first.
+    const int bell = ::fcntl(start.bell.get(), F_DUPFD, 16);
+    const int lifeline = ::fcntl(start.lifeline.get(), F_DUPFD, 16);
+    if (bell < 0 || lifeline < 0 || ::dup3(bell, bell_descriptor, O_CLOEXEC) < 0 ||
+        ::dup3(lifeline, lifeline_descriptor, O_CLOEXEC) < 0)
+        ::_exit(exit_without_parent);
+    (void)start.bell.release();
+    (void)start.lifeline.release();
+    (void)start.memory.release();
+    ::close_range(lifeline_descriptor + 1, ~0U, 0);
+}
+
+/// The kernel kills us when the parent dies, also in a busy loop, with signals blocked, without the helper,
+/// and without a thread of our own: the other end of the lifeline closes with the parent, and that raises the
+/// "I/O is possible" signal of this end, which is SIGKILL.
+void tie_to_parent() noexcept {
+    f_owner_ex owner{F_OWNER_PID, ::getpid()};
+    if (::fcntl(lifeline_descriptor, F_SETOWN_EX, &owner) != 0 ||
+        ::fcntl(lifeline_descriptor, F_SETSIG, SIGKILL) != 0 ||
+        ::fcntl(lifeline_descriptor, F_SETFL, O_ASYNC | O_NONBLOCK) != 0)
+        ::_exit(exit_without_parent);
+    pollfd entry{lifeline_descriptor, POLLIN, 0};
+    if (::poll(&entry, 1, 0) != 0) ::_exit(exit_without_parent); // it has died before we were listening
+}
+
+class process_worker {
+  public:
+    process_worker(std::byte* memory) noexcept : lane_{memory}, port_{lane_, bell_descriptor} {}
+
+    void run() noexcept {
+        this_worker().is_worker = true;
+        this_worker().number = lane_.header().number;
+        for (std::uint64_t index = 0;; ++index) {
+            if (!await_task(index)) return;
+            lane_slot& slot = lane_.slot(index);
+            const std::uint32_t generation = lane_view::generation(index);
+            // The claim comes before anything is read: from here on our death costs this task.
+            if (slot.state.claim(generation)) {
+                const std::int64_t started = monotonic_now();
+                slot.started.store(started, order::release);
+                perform(slot);
+                slot.elapsed =
+                    static_cast<std::uint32_t>(std::min<std::int64_t>(monotonic_now() - started, ~0U));
+                slot.state.finish(generation);
+            }
+            // seq_cst: before the bell, so that the parent finds the slot free to be filled again.
+            lane_.header().head.store(index + 1, order::seq_cst);
+            respect_hold();
+            port_.ring();
+        }
+    }
+
+  private:
+    /// False: told to leave, and nothing is queued.
+    bool await_task(std::uint64_t index) noexcept {
+        const lane_slot& slot = lane_.slot(index);
+        const std::uint32_t generation = lane_view::generation(index);
+        slot_phase phase = slot_phase::free;
+        bool stop = false;
+        port_.wait([&] {
+            stop = lane_.header().stop.load(order::seq_cst) !=
+                   0; // before the slot: what was queued first is run
+            phase = slot.state.phase_seq_cst(generation);
+            return stop || phase == slot_phase::queued || phase == slot_phase::withdrawn;
+        });
+        return phase == slot_phase::queued || phase == slot_phase::withdrawn;
+    }
+
+    void respect_hold() noexcept {
+        atomic<std::uint32_t>& hold = lane_.header().hold;
+        // seq_cst: pairs with the parent's look at our slot after it has set the hold (see
+        // lane_header::hold).
+        while (hold.load(order::seq_cst) != 0) {
+            port_.ring(); // our result is there, and the parent may wait for it before it decides
+            futex_wait(hold.address(), 1, no_deadline, futex_scope::shared);
+        }
+    }
+
+    void perform(lane_slot& slot) noexcept {
+        worker_identity& identity = this_worker();
+        identity.task = slot.task;
+        identity.attempt = slot.attempt;
+        slot_reader in{port_, slot};
+        slot_writer out{port_, slot};
+        result_kind kind = result_kind::value;
+        try {
+            call(slot, in, out);
+        } catch (const cancelled&) {
+            out.restart();
+            kind = result_kind::cancelled;
+        } catch (abi::__forced_unwind&) {
+            // pthread_exit in a task: this thread is ending and must not be held up. The worker dies of it.
+            std::terminate();
+        } catch (...) {
+            kind = result_kind::exception;
+            report(out, std::current_exception());
+        }
+        in.drain();
+        slot.size = out.finish();
+        slot.kind = kind;
+        identity.task = 0;
+    }
+
+    static void call(const lane_slot& slot, byte_reader& in, byte_writer& out) {
+        if ((slot.flags & setup_task) != 0) {
+            read_registrations(in);
+            if (in.take<std::uint8_t>() == 0) return;
+        }
+        void* code = slot.function == elsewhere ? read_place(in) : address_of(slot.function);
+        reinterpret_cast<process_entry>(code)(in, out);
+    }
+
+    static void report(slot_writer& out, const std::exception_ptr& error) noexcept {
+        try {
+            out.restart();
+            write_exception(out, error);
+        } catch (...) {
+            // Only memory can be short here; an empty result says so to the parent.
+            out.restart();
+        }
+    }
+
+    lane_view lane_;
+    worker_port port_;
+};
+
+} // namespace
+
+void run_worker(worker_start start) {
+    ::setpgid(0, 0);
+    ::prctl(PR_SET_NAME, "plait-worker");
+    std::byte* memory = nullptr;
+    try {
+        shared_mapping mapping{start.memory, lane_size};
+        memory = mapping.data();
+        // For as long as the process lives; reachable, so that it is no leak where a task calls exit().
+        static shared_mapping* const kept = new shared_mapping{std::move(mapping)};
+        static_cast<void>(kept);
+    } catch (...) {
+        ::_exit(exit_without_parent);
+    }
+    arrange_descriptors(start);
+    tie_to_parent();
+
+    sigset_t none;
+    ::sigemptyset(&none);
+    ::sigprocmask(SIG_SETMASK, &none, nullptr);
+
+    if (lane_view{memory}.header().version == lane_version) {
+        serial executor;
+        executor_of_worker = &executor;
+        process_worker{memory}.run();
+    } // with it go the worker_locals
+    leave_process(0);
+}
+
+} // namespace plait::detail

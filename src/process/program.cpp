@@ -1,0 +1,70 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <plait/program.hpp>
+
+#include "process/helper_protocol.hpp"
+#include "process/program_role.hpp"
+#include "sys/spawn.hpp"
+
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdlib>
+#include <string>
+#include <string_view>
+
+namespace plait {
+namespace detail {
+namespace {
+
+struct program_role {
+    bool hosts_workers = false;
+    std::string name = "plait";
+};
+
+program_role& role() noexcept {
+    static program_role r;
+    return r;
+}
+
+bool socket_option_is(int descriptor, int option, int wanted) noexcept {
+    int value = -1;
+    socklen_t size = sizeof(value);
+    return ::getsockopt(descriptor, SOL_SOCKET, option, &value, &size) == 0 && value == wanted;
+}
+
+/// Is the descriptor a message socket whose other end our parent made? Only then may the variable be
+/// believed: it could also have been inherited through a shell, or set by hand.
+bool is_helper_channel(int descriptor) noexcept {
+    ucred peer{};
+    socklen_t size = sizeof(peer);
+    return socket_option_is(descriptor, SO_DOMAIN, AF_UNIX) &&
+           socket_option_is(descriptor, SO_TYPE, SOCK_SEQPACKET) &&
+           ::getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.pid == ::getppid();
+}
+
+} // namespace
+
+bool program_hosts_workers() noexcept { return role().hosts_workers; }
+
+const std::string& program_name() noexcept { return role().name; }
+
+} // namespace detail
+
+program::program(int argc, char** argv) {
+    using namespace detail;
+    role().hosts_workers = true;
+    if (argc > 0 && argv != nullptr && argv[0] != nullptr) role().name = argv[0];
+
+    const char* variable = std::getenv(helper_variable);
+    if (variable == nullptr) return;
+    const std::string_view text{variable};
+    std::array<char, token_size> token{};
+    const bool well_formed = text.size() == token_size;
+    if (well_formed) std::ranges::copy(text, token.begin());
+    ::unsetenv(helper_variable); // what the workers' tasks start must not take itself for a helper
+    if (well_formed && is_helper_channel(spawned_channel)) run_helper(spawned_channel, token);
+}
+
+} // namespace plait

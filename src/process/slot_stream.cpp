@@ -1,0 +1,151 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "process/slot_stream.hpp"
+
+#include "sys/futex.hpp"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cstring>
+
+namespace plait::detail {
+namespace {
+
+// Small reads and writes of a streamed value go through it, so that a map of strings does not cost an atomic
+// each.
+constexpr std::size_t window_size = std::size_t{64} << 10;
+
+} // namespace
+
+void worker_port::ring() noexcept {
+    if (!lane_.header().parent.take()) return;
+    const std::uint64_t one = 1;
+    // Never blocks and never fails but for a counter at its maximum, which also wakes.
+    if (::write(bell_, &one, sizeof(one)) < 0) return;
+}
+
+void worker_port::sleep() noexcept {
+    ring();
+    futex_wait(lane_.header().worker.address(), park_word::parked, no_deadline, futex_scope::shared);
+}
+
+slot_reader::slot_reader(worker_port& port, lane_slot& slot) : port_{port} {
+    if ((slot.flags & arguments_streamed) != 0) {
+        to_come_ = slot.size;
+        window_ = std::make_unique_for_overwrite<std::byte[]>(window_size);
+    } else {
+        next_ = port.lane().at(slot.block);
+        end_ = next_ + slot.size;
+    }
+}
+
+std::uint64_t slot_reader::remaining() const noexcept {
+    return static_cast<std::uint64_t>(end_ - next_) + to_come_;
+}
+
+void slot_reader::refill() noexcept {
+    ring_positions& positions = port_.lane().header().to_worker;
+    port_.wait([&] { return ring_available(positions) != 0; });
+    const std::size_t wanted = static_cast<std::size_t>(std::min<std::uint64_t>(window_size, to_come_));
+    const std::size_t got = ring_get(positions, port_.lane().at(lane_ring_to_worker), window_.get(), wanted);
+    to_come_ -= got;
+    next_ = window_.get();
+    end_ = next_ + got;
+    port_.ring(); // there is room again
+}
+
+void slot_reader::underflow(std::byte* to, std::size_t count) {
+    if (count > remaining()) ended_early();
+    while (count != 0) {
+        if (next_ == end_) {
+            if (count >= window_size) {
+                ring_positions& positions = port_.lane().header().to_worker;
+                port_.wait([&] { return ring_available(positions) != 0; });
+                const std::size_t got =
+                    ring_get(positions, port_.lane().at(lane_ring_to_worker), to,
+                             std::min<std::size_t>(count, static_cast<std::size_t>(to_come_)));
+                to_come_ -= got;
+                to += got;
+                count -= got;
+                port_.ring();
+                continue;
+            }
+            refill();
+        }
+        const std::size_t part = std::min(count, static_cast<std::size_t>(end_ - next_));
+        std::memcpy(to, next_, part);
+        next_ += part;
+        to += part;
+        count -= part;
+    }
+}
+
+void slot_reader::drain() noexcept {
+    next_ = end_;
+    while (to_come_ != 0) refill();
+    next_ = end_;
+}
+
+slot_writer::slot_writer(worker_port& port, lane_slot& slot) noexcept : port_{port}, slot_{slot} {
+    begin_ = next_ = port.lane().at(slot.block);
+    end_ = begin_ + slot.capacity;
+}
+
+void slot_writer::restart() noexcept {
+    next_ = begin_;
+    sent_ = 0; // the parent keeps what is already there, and takes the last `size` bytes
+}
+
+void slot_writer::send(const std::byte* bytes, std::size_t count) noexcept {
+    ring_positions& positions = port_.lane().header().to_parent;
+    std::byte* ring = port_.lane().at(lane_ring_to_parent);
+    sent_ += count;
+    while (count != 0) {
+        const std::size_t part = ring_put(positions, ring, bytes, count);
+        bytes += part;
+        count -= part;
+        if (part != 0)
+            port_.ring();
+        else
+            port_.wait([&] {
+                return positions.produced.load(order::relaxed) - positions.consumed.load(order::seq_cst) <
+                       ring_capacity;
+            });
+    }
+}
+
+void slot_writer::flush() noexcept {
+    send(begin_, static_cast<std::size_t>(next_ - begin_));
+    next_ = begin_;
+}
+
+void slot_writer::overflow(const std::byte* bytes, std::size_t count) {
+    if (!streaming_) {
+        auto window = std::make_unique_for_overwrite<std::byte[]>(window_size);
+        flush();
+        streaming_ = true;
+        slot_.flags |= result_streamed;
+        window_ = std::move(window);
+        begin_ = next_ = window_.get();
+        end_ = begin_ + window_size;
+    } else {
+        flush();
+    }
+    if (count >= window_size) {
+        send(bytes, count);
+    } else {
+        std::memcpy(next_, bytes, count);
+        next_ += count;
+    }
+}
+
+std::uint64_t slot_writer::finish() noexcept {
+    if (!streaming_) return static_cast<std::uint64_t>(next_ - begin_);
+    flush();
+    ring_positions& positions = port_.lane().header().to_parent;
+    port_.wait(
+        [&] { return positions.consumed.load(order::seq_cst) == positions.produced.load(order::relaxed); });
+    return sent_;
+}
+
+} // namespace plait::detail

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "process/lane.hpp"
+
+#include <memory>
+
+#include <plait/detail/bytes.hpp>
+
+namespace plait::detail {
+
+/// The worker's end of its lane: sleeping, and waking the parent.
+class worker_port {
+  public:
+    worker_port(lane_view lane, int bell) noexcept : lane_{lane}, bell_{bell} {}
+
+    lane_view lane() const noexcept { return lane_; }
+    /// Wakes the parent if it sleeps; a system call only then.
+    void ring() noexcept;
+    /// Sleeps until `ready()`; the parent wakes us after everything that may change it.
+    template <class Ready>
+    void wait(Ready ready) noexcept {
+        park_word& parked = lane_.header().worker;
+        for (;;) {
+            if (ready()) return;
+            parked.announce();
+            if (ready()) {
+                parked.retract();
+                return;
+            }
+            sleep();
+        }
+    }
+
+  private:
+    void sleep() noexcept;
+
+    lane_view lane_;
+    int bell_;
+};
+
+/// A task's arguments, as the worker reads them: in the slot's block, or through the ring.
+class slot_reader final : public byte_reader {
+  public:
+    slot_reader(worker_port& port, lane_slot& slot);
+    std::uint64_t remaining() const noexcept override;
+    /// Reads and forgets what the task left, so that the ring is empty before the next one.
+    void drain() noexcept;
+
+  private:
+    void underflow(std::byte* to, std::size_t count) override;
+    void refill() noexcept;
+
+    worker_port& port_;
+    std::uint64_t to_come_ = 0; // through the ring, not yet taken from it
+    std::unique_ptr<std::byte[]> window_;
+};
+
+/// A task's result: into the slot's block while it fits, else through the ring.
+class slot_writer final : public byte_writer {
+  public:
+    slot_writer(worker_port& port, lane_slot& slot) noexcept;
+    /// Forgets what was written: an exception takes its place.
+    void restart() noexcept;
+    /// Everything is where the parent can take it; streamed bytes *are* with the parent. Returns the size.
+    std::uint64_t finish() noexcept;
+
+  private:
+    void overflow(const std::byte* bytes, std::size_t count) override;
+    void send(const std::byte* bytes, std::size_t count) noexcept;
+    void flush() noexcept;
+
+    worker_port& port_;
+    lane_slot& slot_;
+    std::byte* begin_ = nullptr;
+    std::uint64_t sent_ = 0; // of this result, through the ring
+    bool streaming_ = false;
+    std::unique_ptr<std::byte[]> window_;
+};
+
+} // namespace plait::detail

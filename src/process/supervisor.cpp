@@ -1,0 +1,168 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "process/process_engine.hpp"
+#include "sys/futex.hpp"
+
+#include <algorithm>
+#include <cerrno>
+#include <sys/epoll.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include <utility>
+
+namespace plait::detail {
+namespace {
+
+constexpr std::int64_t nanoseconds_per_millisecond = 1'000'000;
+
+} // namespace
+
+// The order of a turn is what makes sleeping safe: look at everything, then announce the sleep in every lane,
+// look once more, and only then sleep. A worker that finishes before the announcement is seen by the second
+// look; one that finishes after it rings the bell.
+void process_engine::supervise() noexcept {
+    ::prctl(PR_SET_NAME, "plait-pool");
+    std::vector<ending> ended;
+    {
+        const std::lock_guard guard{mutex_};
+        supervisor_id_ = std::this_thread::get_id();
+    }
+    for (;;) {
+        std::int64_t deadline = no_deadline;
+        try {
+            const std::lock_guard guard{mutex_};
+            deadline = turn(ended);
+        } catch (...) {
+            // Memory is short. What was collected is told below, which frees some; the rest is tried again.
+            deadline = monotonic_now() + nanoseconds_per_millisecond;
+        }
+        const bool told = !ended.empty();
+        deliver(ended);
+        {
+            const std::lock_guard guard{mutex_};
+            if (over_) {
+                changed_.notify_all();
+                return;
+            }
+        }
+        if (pump_streams() || told) continue;
+        if (announce_sleep()) sleep_until(deadline);
+        // Awake: nobody need ring any more.
+        for_each_lane([](parent_lane& lane) { lane.view().header().parent.retract(); });
+    }
+}
+
+std::int64_t process_engine::turn(std::vector<ending>& ended) {
+    read_helper();
+    for_each_lane([&](parent_lane& lane) { collect(lane, ended); });
+    const std::int64_t now = monotonic_now();
+    std::int64_t deadline = tend_workers(now, ended);
+    if (broken_) refuse_all(ended);
+    dispatch();
+    spread();
+    for_each_lane([&](parent_lane& lane) { deadline = std::min(deadline, check_timeouts(lane, now)); });
+    return deadline;
+}
+
+void process_engine::deliver(std::vector<ending>& ended) noexcept {
+    if (ended.empty()) return;
+    for (ending& e : ended) {
+        e.task->finished(std::move(e.result));
+        e.task->drop_reference();
+    }
+    bool last = false;
+    {
+        const std::lock_guard guard{mutex_};
+        open_ -= ended.size();
+        last = open_ == 0 && closing_ && std::this_thread::get_id() != supervisor_id_;
+    }
+    ended.clear();
+    if (last) wake_supervisor();
+}
+
+bool process_engine::pump_streams() noexcept {
+    struct stream {
+        parent_lane* lane;
+        process_task* task;
+    };
+    bool moved = false;
+    // Lanes come and go in this thread alone, and a task that a worker holds leaves its lane here alone: so
+    // the copying needs no lock.
+    for_each_lane([&](parent_lane& lane) {
+        process_task* task = nullptr;
+        {
+            const std::lock_guard guard{mutex_};
+            task = lane.running();
+        }
+        if (task == nullptr || lane.ended) return;
+        try {
+            moved = lane.pump(*task, task->incoming_, task->fed_) || moved;
+        } catch (...) { // no memory for this result
+            const std::lock_guard guard{mutex_};
+            lane.killed_because = "its result is larger than the memory there is";
+            lane.kill();
+        }
+    });
+    return moved;
+}
+
+bool process_engine::announce_sleep() noexcept {
+    const std::lock_guard guard{mutex_};
+    for_each_lane([](parent_lane& lane) { lane.view().header().parent.announce(); });
+    bool busy = false;
+    for_each_lane([&](parent_lane& lane) { busy = busy || (!lane.ended && lane.needs_attention()); });
+    return !busy;
+}
+
+void process_engine::sleep_until(std::int64_t deadline) noexcept {
+    int timeout = -1;
+    if (deadline != no_deadline) {
+        const std::int64_t left = deadline - monotonic_now();
+        // Rounded up: an early look would find nothing and look again until it is time.
+        timeout = left <= 0
+                      ? 0
+                      : static_cast<int>(std::min<std::int64_t>(
+                            (left + nanoseconds_per_millisecond - 1) / nanoseconds_per_millisecond, 60'000));
+    }
+    epoll_event events[16];
+    const int count = ::epoll_wait(epoll_.get(), events, static_cast<int>(std::size(events)), timeout);
+    for (int i = 0; i < count; ++i) {
+        const int descriptor = events[i].data.fd;
+        if (descriptor == bell_.get()) {
+            std::uint64_t rings = 0;
+            while (::read(bell_.get(), &rings, sizeof(rings)) < 0 && errno == EINTR) {}
+            continue;
+        }
+        const std::lock_guard guard{mutex_};
+        for_each_lane([&](parent_lane& lane) {
+            if (lane.process.get() != descriptor || lane.ended) return;
+            lane.ended = true;
+            lane.ended_at = monotonic_now();
+            ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, descriptor, nullptr);
+        });
+    }
+}
+
+std::int64_t process_engine::check_timeouts(parent_lane& lane, std::int64_t now) noexcept {
+    std::int64_t next = no_deadline;
+    if (lane.timed == 0 || lane.ended) return next;
+    for (std::uint64_t index = lane.unfinished; index < lane.tail; ++index) {
+        process_task* task = lane.task_at(index);
+        if (task == nullptr || task->timeout == 0) continue;
+        // A task that is queued starts later than now, so it is early enough to look again after its whole
+        // time.
+        std::int64_t due = now + task->timeout;
+        if (lane.phase(index) == slot_phase::running) {
+            if (const std::int64_t started = lane.started(index); started != 0) due = started + task->timeout;
+            if (due <= now) {
+                if (task->doom_ == process_task::doom::none && lane.kill_holding(index))
+                    task->doom_ = process_task::doom::timed_out;
+                continue;
+            }
+        }
+        next = std::min(next, due);
+    }
+    return next;
+}
+
+} // namespace plait::detail

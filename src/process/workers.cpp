@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "process/process_engine.hpp"
+#include "sys/futex.hpp"
+#include "sys/socket_pair.hpp"
+
+#include <plait/detail/exception_codec.hpp>
+
+#include <sys/epoll.h>
+
+#include <cerrno>
+#include <system_error>
+#include <utility>
+
+namespace plait::detail {
+namespace {
+
+/// A lane's first task: what the worker must know, and the user's initialiser.
+class first_task final : public process_task {
+  public:
+    void finished(process_result) noexcept override {}
+
+  private:
+    void released() noexcept override { delete this; }
+};
+
+} // namespace
+
+void process_engine::hire(std::uint32_t worker) {
+    auto lane = std::make_unique<parent_lane>(worker, next_incarnation_++);
+    socket_pair lifeline = make_stream_pair();
+    lane->lifeline = std::move(lifeline.near);
+    lane->lifeline_far = std::move(lifeline.far);
+    if (options_.start_timeout != 0) lane->start_deadline = monotonic_now() + options_.start_timeout;
+
+    auto* task = new first_task;
+    try {
+        task->setup = true;
+        task->function = options_.initializer;
+        buffer_writer out{task->arguments};
+        write_registrations(out);
+        out.put(static_cast<std::uint8_t>(options_.has_initializer ? 1 : 0));
+        out.write(options_.initializer_arguments.data(), options_.initializer_arguments.size());
+        out.finish();
+    } catch (...) {
+        task->drop_reference();
+        throw;
+    }
+    task->stage_ = process_task::stage::placed;
+    lane->place(*task, 1, 0);
+    seats_[worker].lane = std::move(lane);
+}
+
+std::exception_ptr process_engine::cannot_start(std::uint32_t worker, int error) const noexcept {
+    try {
+        std::string text = "process_pool: cannot start worker " + std::to_string(worker + 1) + " of " +
+                           std::to_string(seats_.size());
+        if (error == EAGAIN) text += "; lower .workers or raise ulimit -u";
+        if (error == EMFILE) text += "; lower .workers or raise ulimit -n";
+        return std::make_exception_ptr(std::system_error{error, std::system_category(), text});
+    } catch (...) {
+        return std::current_exception();
+    }
+}
+
+int process_engine::ask_for(parent_lane& lane) noexcept {
+    try {
+        if (!helper_.alive()) {
+            helper_watched_ = false;
+            helper_.start();
+        }
+    } catch (const std::system_error& e) {
+        return e.code().value();
+    } catch (...) {
+        return EPERM;
+    }
+    if (!helper_watched_) {
+        epoll_event event{};
+        event.events = EPOLLIN;
+        event.data.fd = helper_.channel();
+        if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, helper_.channel(), &event) != 0) return errno;
+        helper_watched_ = true;
+    }
+    const int error =
+        helper_.fork(lane.worker, lane.number, lane.memory.get(), bell_.get(), lane.lifeline_far.get());
+    lane.asked = error == 0;
+    return error;
+}
+
+void process_engine::read_helper() noexcept {
+    const bool was_alive = helper_.alive();
+    while (std::optional<helper_client::message> message = helper_.receive()) {
+        const helper_reply& reply = message->reply;
+        parent_lane* lane = nullptr;
+        for_each_lane([&](parent_lane& l) {
+            if (l.number == reply.incarnation) lane = &l;
+        });
+        if (lane == nullptr) continue;
+        switch (reply.what) {
+        case helper_reply::kind::ready:
+            break;
+        case helper_reply::kind::forked:
+            lane->pid = reply.pid;
+            lane->process = std::move(message->process);
+            // The worker has its own; were these kept, the worker's death or ours would not be seen at the
+            // other end.
+            lane->memory.reset();
+            lane->lifeline_far.reset();
+            {
+                epoll_event event{};
+                event.events = EPOLLIN;
+                event.data.fd = lane->process.get();
+                ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, lane->process.get(), &event);
+            }
+            if (lane->killed_by_us) lane->kill(); // asked for before it had a pid
+            break;
+        case helper_reply::kind::fork_failed:
+            lane->ended = lane->exit_known = true;
+            lane->ended_at = monotonic_now();
+            lane->start_error = cannot_start(lane->worker, reply.error);
+            last_failure_ = lane->start_error;
+            break;
+        case helper_reply::kind::exited:
+            lane->exit_known = true;
+            lane->exit_code = reply.code;
+            lane->exit_status = reply.status;
+            if (!lane->ended) {
+                lane->ended = true;
+                lane->ended_at = monotonic_now();
+                if (lane->process) ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, lane->process.get(), nullptr);
+            }
+            break;
+        }
+    }
+    if (was_alive && !helper_.alive()) helper_gone();
+}
+
+// Its workers live on, each by its own lifeline; only nobody will tell how they end. The next one that is
+// needed gets a new helper.
+void process_engine::helper_gone() noexcept {
+    helper_watched_ = false;
+    for_each_lane([](parent_lane& lane) {
+        lane.orphan = true;
+        if (lane.process || lane.ended) return;
+        if (lane.asked &&
+            lane.memory) { // asked for, but the answer was lost: it dies of its lifeline, if it exists
+            lane.ended = true;
+            lane.ended_at = monotonic_now();
+            lane.lifeline.reset();
+        }
+    });
+}
+
+} // namespace plait::detail
