@@ -1,0 +1,106 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "fetch/sink.hpp"
+#include "fetch/verdict.hpp"
+#include "http/session_state.hpp"
+
+namespace plait::fetch {
+
+/// One request for a worker, wherever that is: plain data.
+struct order {
+    std::uint32_t id = 0;
+    std::string url;        // with userinfo
+    std::string name;       // of the file
+    std::uint64_t hash = 0; // of URL and name: the temporary name
+    bool all_headers = true;
+    bool redirected = false;
+    bool from_public = false;
+    std::int64_t time_left = INT64_MAX; // nanoseconds
+
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(id, url, name, hash, all_headers, redirected, from_public, time_left);
+    }
+};
+
+/// What all orders of a run have in common: plain data too.
+struct work_options {
+    std::string directory; // empty: discard
+    std::vector<std::string> headers;
+    std::string user_agent;
+    std::string ca_file;
+    std::int64_t connect_timeout = 0; // nanoseconds
+    std::int64_t stall_timeout = 0;
+    std::uint64_t max_size = UINT64_MAX;
+    std::uint64_t kept = 64;
+    bool overwrite = false;
+    bool insecure = false;
+
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(directory, headers, user_agent, ca_file, connect_timeout, stall_timeout, max_size, kept,
+                overwrite, insecure);
+    }
+};
+
+/// What a worker needs for any number of orders: a session, the directory, the headers in libcurl's form.
+class workshop {
+  public:
+    explicit workshop(work_options common);
+
+    [[nodiscard]] const work_options& common() const noexcept { return common_; }
+    [[nodiscard]] http::session& session() noexcept { return session_; }
+    [[nodiscard]] const directory* place() const noexcept { return place_.get(); }
+    [[nodiscard]] const void* headers(bool all) const noexcept { return (all ? all_ : some_).get(); }
+
+  private:
+    work_options common_;
+    std::unique_ptr<directory> place_;
+    http::session session_;
+    http::detail::header_list all_;
+    http::detail::header_list some_;
+};
+
+/// One order on its way through a workshop: makes the exchange, takes the body to the disk, gives the result.
+class download final : private http::body_receiver {
+  public:
+    explicit download(workshop& shop) : shop_(shop) {}
+
+    /// False if there is nothing to ask, since something stands in the place: result() says so.
+    [[nodiscard]] bool prepare(const order& what);
+    [[nodiscard]] http::detail::exchange& exchange() noexcept { return exchange_; }
+    /// After the exchange.
+    [[nodiscard]] fetched result();
+
+  private:
+    void begin(const http::response& answer) override;
+    void receive(std::string_view bytes) override;
+    void place_file(fetched& out);
+    [[nodiscard]] std::string exists_text() const;
+
+    workshop& shop_;
+    http::detail::exchange exchange_;
+    sink sink_;
+    std::uint32_t id_ = 0;
+    std::string name_;
+    std::uint64_t hash_ = 0;
+    bool exists_ = false;
+    int disk_error_ = 0;
+    std::string disk_text_;
+};
+
+/// Does an order on the calling thread, by blocking. `give_up` as in blocking_engine::perform; then `failure`
+/// is none and `status` 0.
+[[nodiscard]] fetched perform(workshop& shop, const order& what, bool (*give_up)(void*) = nullptr,
+                              void* argument = nullptr);
+
+/// The same on the loop of the running task.
+[[nodiscard]] task<fetched> perform_async(workshop& shop, order what);
+
+} // namespace plait::fetch

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <stdexcept>
+#include <string>
+#include <string_view>
+
+#include "sys/unique_fd.hpp"
+
+namespace plait::fetch {
+
+/// Whom a failure of the disk concerns: this file, or everything that is still to come.
+enum class blame { item, run };
+
+/// ENOSPC, EDQUOT, EROFS, EIO, EMFILE, ENFILE, ENOMEM and ENODEV concern the run.
+[[nodiscard]] blame blame_for(int error) noexcept;
+
+class disk_error : public std::runtime_error {
+  public:
+    disk_error(const std::string& what, int error);
+    [[nodiscard]] int error() const noexcept { return error_; }
+    [[nodiscard]] blame whose() const noexcept { return blame_for(error_); }
+
+  private:
+    int error_;
+};
+
+/// The directory that downloads go to; made if it is not there. Everything is opened below its descriptor, so
+/// that nobody who renames it can send files elsewhere.
+///
+/// Errors: the constructor throws run_error.
+class directory {
+  public:
+    explicit directory(const std::string& path);
+    [[nodiscard]] int descriptor() const noexcept { return fd_.get(); }
+    [[nodiscard]] const std::string& path() const noexcept { return path_; }
+    /// Anything in the place counts: a file, a directory, a FIFO, a link that points nowhere.
+    [[nodiscard]] bool has(const std::string& name) const;
+
+  private:
+    std::string path_;
+    plait::detail::unique_fd fd_;
+};
+
+/// One file on its way: bytes go to `.plait-HASH.part`, and only commit() gives it its name.
+///
+/// What bears its final name is whole. The temporary name is fixed by the URL and the name, so that the next
+/// run finds what a killed one left: it is locked while in use, and taken over and emptied when it is not.
+///
+/// Threads: one at a time.
+/// Errors:  open(), write() and commit() throw disk_error; the destructor deletes what was not committed.
+class sink {
+  public:
+    enum class result { placed, exists };
+    enum class overwriting { no, yes };
+
+    sink() = default;
+    sink(sink&& other) noexcept;
+    sink& operator=(sink&& other) noexcept;
+    ~sink();
+
+    /// False if another process holds the temporary file: it is downloading the same.
+    [[nodiscard]] bool open(const directory& place, std::uint64_t hash);
+    [[nodiscard]] bool is_open() const noexcept { return static_cast<bool>(fd_); }
+    void write(std::string_view bytes);
+    [[nodiscard]] std::uint64_t written() const noexcept { return written_; }
+    [[nodiscard]] result commit(const std::string& name, overwriting mode);
+    /// Deletes the temporary file.
+    void drop() noexcept;
+
+  private:
+    [[nodiscard]] bool take_over(const directory& place);
+
+    const directory* place_ = nullptr;
+    plait::detail::unique_fd fd_;
+    std::string temporary_;
+    std::uint64_t written_ = 0;
+};
+
+} // namespace plait::fetch
