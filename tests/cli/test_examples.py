@@ -1,0 +1,127 @@
+# SPDX-License-Identifier: Apache-2.0
+# limit: 90
+"""The three classic programs and their Python twins, run against the same server: they do the same, and no C++
+program is longer than its twin."""
+
+import os
+import re
+import subprocess
+import sys
+
+import support
+from server import Server, by_path, whole
+
+PROGRAMS = ("threads", "loop", "processes")
+
+
+def code_lines(path):
+    """Lines that are neither blank nor comment nor docstring."""
+    text = path.read_text()
+    if path.suffix == ".py":
+        text = re.sub(r'^\s*""".*?"""', "", text, flags=re.DOTALL | re.MULTILINE)
+        text = re.sub(r"^\s*#.*$", "", text, flags=re.MULTILINE)
+    else:
+        text = re.sub(r"/\*.*?\*/", "", text, flags=re.DOTALL)
+        text = re.sub(r"^\s*//.*$", "", text, flags=re.MULTILINE)
+    return sum(bool(line.strip()) for line in text.splitlines())
+
+
+class Lines(support.CommandTest):
+    def test_NoCppProgramIsLongerThanItsTwin(self):
+        for name in PROGRAMS:
+            with self.subTest(program=name):
+                cpp = code_lines(support.ROOT / f"examples/download_{name}.cpp")
+                python = code_lines(support.ROOT / f"examples/python/download_{name}.py")
+                print(f"download_{name}: {cpp} lines of C++, {python} of Python", flush=True)
+                self.assertLessEqual(cpp, python)
+
+    def test_NoLineIsLongerThanTheTreeAllows(self):
+        for path in [*support.ROOT.glob("examples/*.cpp"), *support.ROOT.glob("examples/python/*.py")]:
+            for number, line in enumerate(path.read_text().splitlines(), 1):
+                self.assertLessEqual(len(line), 110, f"{path}:{number}")
+                self.assertLessEqual(line.count(";"), 3, f"{path}:{number}: statements pressed into one line")
+
+
+class Programs(support.CommandTest):
+    def command(self, name, language):
+        if language == "python":
+            python = "/usr/bin/python3" if os.access("/usr/bin/python3", os.X_OK) else sys.executable
+            return [python, str(support.ROOT / f"examples/python/download_{name}.py")]
+        program = os.path.join(os.path.dirname(support.binary), "examples", f"download_{name}")
+        self.assertTrue(os.access(program, os.X_OK), f"{program} is not built")
+        return [program]
+
+    def run_program(self, name, language, *urls):
+        done = subprocess.run([*self.command(name, language), *urls], capture_output=True, text=True,
+                              env=support.clean_environment(), timeout=support.WATCHDOG, cwd=self.path)
+        return support.Result([f"{language} download_{name}", *urls], done.returncode, done.stdout.encode(),
+                              done.stderr.encode())
+
+    def what_it_did(self, name, language):
+        """Everything two programs can be compared by: requests, connections, marks, the last line."""
+        with Server(whole) as first, Server(whole) as second:
+            urls = first.url("/first/site"), second.url("/second/site/that/is/longer")
+            result = self.run_program(name, language, *urls)
+            self.assert_status(0, result)
+            marks, last = result.out.strip().split("\n")
+            if name == "processes":
+                marks = marks.split()
+            numbers = re.fullmatch(r"(\d+) downloads, (\d+) bytes, (\d+(?:\.\d+)?(?:e-\d+)?) seconds", last)
+            self.assertTrue(numbers, result)
+            did = {
+                "requests": (len(first.seen()), len(second.seen())),
+                "paths": {request.target for server in (first, second) for request in server.seen()},
+                "methods": {request.method for server in (first, second) for request in server.seen()},
+                "downloads": int(numbers[1]),
+                "bytes": int(numbers[2]),
+                "marks": len(marks),
+            }
+            if name != "loop":                      # aiohttp has a limit of its own there
+                did["connections are kept"] = max(first.connections, second.connections) < 40
+            if name == "processes":
+                did["several workers"] = len(set(marks)) > 1
+            else:
+                did["letters"] = {letter: marks.count(letter) for letter in set(marks)}
+            if name == "threads":
+                did["at most five at once"] = first.most_active + second.most_active <= 10
+                did["connections a site"] = first.connections <= 5 and second.connections <= 5
+            return did
+
+    def test_TheTwinsDoTheSame(self):
+        for name in PROGRAMS:
+            with self.subTest(program=name):
+                python = self.what_it_did(name, "python")
+                self.assertEqual((80, 80), python["requests"])
+                self.assertEqual(160, python["downloads"])
+                self.assertEqual(python, self.what_it_did(name, "c++"))
+
+    def test_AFailureIsReturnedInItsPlaceByTheLoop(self):
+        for language in ("python", "c++"):
+            with self.subTest(language=language):
+                with Server(by_path({"/good": whole})) as server:
+                    result = self.run_program("loop", language, server.url("/good"), server.url("/bad"))
+                    self.assertEqual(160, len(server.seen()), result)
+                self.assert_status(0, result)
+                self.assert_says(r"\n80 downloads, ", result, "out")
+                self.assert_says(r"failed: .*404", result, "out")
+
+    def test_AFailureEndsTheOtherTwoWithAMessage(self):
+        for name in ("threads", "processes"):
+            for language in ("python", "c++"):
+                with self.subTest(program=name, language=language):
+                    with Server(by_path({"/good": whole})) as server:
+                        result = self.run_program(name, language, server.url("/good"), server.url("/bad"))
+                    self.assertNotEqual(0, result.status, result)
+                    self.assert_says("404", result)
+
+    def test_WrongUsage(self):
+        for name in PROGRAMS:
+            for language in ("python", "c++"):
+                with self.subTest(program=name, language=language):
+                    result = self.run_program(name, language, "http://127.0.0.1:1/only-one")
+                    self.assertNotEqual(0, result.status, result)
+                    self.assert_says("usage: download_", result)
+
+
+if __name__ == "__main__":
+    support.main()

@@ -1,0 +1,20 @@
+// SPDX-License-Identifier: Apache-2.0
+// clang-format off
+// error: plait: argument 1 is or contains a class that nobody can look into; give it a serialize() member, or vouch for it by plait::trivially_sendable<T> = true
+// clang-format on
+#include <plait/process_pool.hpp>
+
+class money {
+  public:
+    explicit money(long cents) : cents_{cents} {}
+
+  private:
+    long cents_;
+};
+int take(money);
+
+void submit(plait::process_pool& pool) {
+#ifdef REFUSED
+    (void)pool.submit(take, money{1});
+#endif
+}

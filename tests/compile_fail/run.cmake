@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: Apache-2.0
+# cmake -DCOMPILER=... -DFLAGS=... -DSOURCE=... -P run.cmake
+# The source compiles as it is and is refused with -DREFUSED, and the first error says, from `plait: ` on, exactly what
+# its line `// error: plait: ...` says. (clang puts "due to requirement ..." before it.)
+# Where the language has no place for words of ours, a deleted copy say, it is the compiler's own that are expected:
+# `// error by gcc: ...` and `// error by clang: ...`.
+separate_arguments(flags UNIX_COMMAND "${FLAGS}")
+file(READ ${SOURCE} text)
+set(expected "")
+if(text MATCHES "// error: (plait: [^\n]*[^\n ])")
+    set(expected "${CMAKE_MATCH_1}")
+elseif(NOT text MATCHES "// error by (gcc|clang): ")
+    message(FATAL_ERROR "${SOURCE}: needs a line `// error: plait: ...`")
+endif()
+
+set(command ${COMPILER} ${flags} -std=c++20 -fsyntax-only -fdiagnostics-color=never ${SOURCE})
+execute_process(COMMAND ${command} RESULT_VARIABLE failed OUTPUT_VARIABLE output ERROR_VARIABLE output)
+if(failed)
+    message(FATAL_ERROR "without REFUSED it must compile:\n${output}")
+endif()
+
+set(ENV{LC_ALL} C)
+execute_process(COMMAND ${command} -DREFUSED RESULT_VARIABLE failed OUTPUT_VARIABLE output ERROR_VARIABLE output)
+if(NOT failed)
+    message(FATAL_ERROR "with REFUSED it must not compile, but it does")
+endif()
+if(NOT output MATCHES "error: ([^\n]*)")
+    message(FATAL_ERROR "no error line:\n${output}")
+endif()
+set(line "${CMAKE_MATCH_1}")
+if(NOT expected)
+    foreach(compiler gcc clang)
+        string(FIND "${text}" "// error by ${compiler}: ${line}\n" at)
+        if(at GREATER_EQUAL 0)
+            return()
+        endif()
+    endforeach()
+    message(FATAL_ERROR "no line `// error by ...` of the source says\n  ${line}")
+endif()
+string(FIND "${line}" "plait: " at) # not plait::
+if(at LESS 0)
+    message(FATAL_ERROR "the first error is not ours: ${line}\nexpected: ${expected}\n${output}")
+endif()
+string(SUBSTRING "${line}" ${at} -1 said)
+if(NOT said STREQUAL expected)
+    message(FATAL_ERROR "the first error says\n  ${said}\nand not\n  ${expected}")
+endif()

@@ -1,0 +1,90 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <algorithm>
+#include <array>
+#include <chrono>
+#include <iostream>
+#include <memory>
+#include <plait/any_executor.hpp>
+#include <plait/fetch.hpp>
+#include <plait/http.hpp>
+#include <plait/io.hpp>
+#include <plait/offload.hpp>
+#include <plait/plait.hpp>
+#include <plait/process_pool.hpp>
+#include <plait/serialize.hpp>
+#include <plait/trace.hpp>
+#include <span>
+#include <string>
+#include <utility>
+#include <vector>
+
+/// What the examples use and do not show.
+namespace prelude {
+
+using namespace std::chrono_literals;
+
+struct page {};
+struct reply {};
+struct user {};
+struct order {};
+struct picture {};
+
+inline std::vector<std::string> urls, files;
+inline std::string url, text, a, b;
+inline std::size_t total = 0;
+inline int left = 0, right = 0, id = 0;
+inline std::array<std::byte, 64> buffer;
+
+inline std::size_t count_words(const std::string&) { return 0; }
+inline plait::task<std::size_t> download(std::string) { co_return 0; }
+inline plait::task<std::size_t> download_all(std::vector<std::string>) { co_return 0; }
+inline plait::task<int> serve(int) { co_return 0; }
+inline plait::task<user> load_user(int) { co_return user{}; }
+inline plait::task<std::vector<order>> load_orders(int) { co_return std::vector<order>{}; }
+inline plait::task<> work(int) { co_return; }
+inline plait::task<> say_goodbye(int) { co_return; }
+inline plait::task<> answer_to(plait::io::socket) { co_return; }
+inline plait::task<> echo(plait::io::socket) { co_return; }
+inline int build_index(int) { return 0; }
+inline int answer() { return 42; }
+inline int parse(const std::string&) { return 0; }
+inline picture thumbnail(const std::string&) { return {}; }
+inline picture shrink(const picture&) { return {}; }
+inline std::string read_whole(const std::string&) { return {}; }
+inline void open_database() {}
+inline void open_database_in(const std::string&) {}
+template <class... T>
+void store(T&&...) {}
+template <class... T>
+void use(T&&...) {}
+template <class... T>
+void save(T&&...) {}
+template <class... T>
+void report(T&&...) {}
+
+/// Something of that type which nobody touches: its example is compiled and never run. No pool may be made
+/// before main.
+template <class T>
+inline T& a_(T* nobody = nullptr) {
+    alignas(T) static unsigned char storage[sizeof(T)];
+    return nobody ? *nobody : reinterpret_cast<T&>(storage);
+}
+
+inline plait::thread_pool& pool = a_<plait::thread_pool>();
+inline plait::event_loop& loop = a_<plait::event_loop>();
+inline plait::task_group& group = a_<plait::task_group>();
+inline plait::io::listener listener;
+inline std::vector<plait::future<int>> futures;
+inline std::vector<plait::future<page>> downloads;
+inline picture image;
+
+inline struct {
+    template <class F>
+    void on_reply(F) {}
+} client;
+inline int conn = 0;
+inline bool stopped = false;
+
+} // namespace prelude

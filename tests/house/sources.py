@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What every source keeps to: its length, its licence line, one include guard, and tests that do not sleep."""
+
+import re
+
+import tree
+
+LONGEST, LONGEST_TEST = 400, 500
+SLEEP = re.compile(r"this_thread\s*::\s*sleep_(for|until)|\b(u|nano)sleep\s*\(|(?<![\w.>])::sleep\s*\(")
+
+faults, checked = [], 0
+for path in tree.sources("include", "src", "apps", "tests", "bench", "examples"):
+    checked += 1
+    name, text = tree.relative(path), path.read_text()
+    lines = text.splitlines()
+    most = LONGEST_TEST if name.parts[0] == "tests" else LONGEST
+    if len(lines) > most:
+        faults.append(f"{name}: {len(lines)} lines, at most {most}: split it by idea")
+    if not lines or "SPDX-License-Identifier: Apache-2.0" not in lines[0]:
+        faults.append(f"{name}:1: the first line is the SPDX line")
+    if path.suffix == ".hpp" and "#pragma once" not in lines[:40]:
+        faults.append(f"{name}: no #pragma once")
+    if name.parts[0] == "tests":
+        for number, line in tree.code_lines(path):
+            if SLEEP.search(line):
+                faults.append(f"{name}:{number}: tests do not sleep: wait for what happens")
+tree.finish(faults, f"{checked} sources")

@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// limit: 60
+#include <gtest/gtest.h>
+
+#include <numeric>
+#include <plait/process_pool.hpp>
+#include <plait/this_task.hpp>
+#include <plait/worker_local.hpp>
+#include <ranges>
+
+#include "support/process_tasks.hpp"
+
+namespace {
+
+using namespace process_tasks;
+using plait::process_pool;
+
+std::string describe(int number, const std::string& text) { return std::to_string(number) + text; }
+
+int fail_at_three(int i) {
+    if (i == 3) throw std::out_of_range{"three"};
+    return 10 * i;
+}
+
+TEST(ProcessPoolMap, M1_EqualsTheSerialLoop) {
+    process_pool pool{{.workers = 2}};
+    for (const int n : {0, 1, 128, 129, 2000}) {
+        int expected = 0;
+        for (const int square : pool.map([](int x) { return x * x; }, std::views::iota(0, n))) {
+            EXPECT_EQ(square, expected * expected);
+            ++expected;
+        }
+        EXPECT_EQ(expected, n);
+        expected = 0;
+        for (const int square : pool.map([](int x) { return x * x; }, std::views::iota(0, n),
+                                         plait::map_options{.window = 64, .chunk = 7})) {
+            EXPECT_EQ(square, expected * expected);
+            ++expected;
+        }
+        EXPECT_EQ(expected, n);
+    }
+    const std::vector<int> numbers{1, 2};
+    const std::vector<std::string> texts{"a", "b", "c"};
+    std::vector<std::string> got;
+    for (std::string&& s : pool.map(describe, numbers, texts)) got.push_back(std::move(s));
+    EXPECT_EQ(got, (std::vector<std::string>{"1a", "2b"}));
+}
+
+TEST(ProcessPoolMap, M2_AnItemsExceptionComesInItsPlace) {
+    process_pool pool{{.workers = 2}};
+    for (const std::size_t chunk : {std::size_t{1}, std::size_t{4}}) {
+        auto range =
+            pool.map(fail_at_three, std::views::iota(0, 6), plait::map_options{.window = 12, .chunk = chunk});
+        auto at = range.begin();
+        for (int i = 0; i < 6; ++i, ++at) {
+            if (i == 3)
+                EXPECT_THROW(*at, std::out_of_range);
+            else
+                EXPECT_EQ(*at, 10 * i);
+        }
+        EXPECT_TRUE(at == range.end());
+    }
+}
+
+TEST(ProcessPoolMap, M9_OutcomesKeepEveryPlaceAlsoWhenWorkersDie) {
+    process_pool pool{{.workers = 2}};
+    int i = 0;
+    int lost = 0;
+    for (auto&& o : pool.map_outcomes(crash_every_tenth, std::views::iota(0, 100))) {
+        if (i % 10 == 0) {
+            ASSERT_FALSE(o.has_value());
+            EXPECT_THROW(std::rethrow_exception(o.error()), plait::worker_lost);
+            ++lost;
+        } else {
+            ASSERT_TRUE(o.has_value());
+            EXPECT_EQ(*o, i);
+        }
+        ++i;
+    }
+    EXPECT_EQ(i, 100);
+    EXPECT_EQ(lost, 10);
+}
+
+TEST(ProcessPoolMap, UnorderedGivesEachItemOnce) {
+    process_pool pool{{.workers = 3}};
+    std::vector<bool> seen(500);
+    for (const int i : pool.map_unordered(echo<int>, std::views::iota(0, 500))) {
+        EXPECT_FALSE(seen[static_cast<std::size_t>(i)]);
+        seen[static_cast<std::size_t>(i)] = true;
+    }
+    EXPECT_EQ(std::ranges::count(seen, true), 500);
+}
+
+TEST(ProcessPoolMap, L1_EachWorkerHasOneWorkerLocal) {
+    process_pool pool{{.workers = 2}};
+    const auto address = [](int) {
+        static plait::worker_local<int> local;
+        return std::pair{::getpid(), ++*local};
+    };
+    // In which order a worker gets its share is the pool's business: one that is free takes what waits for
+    // another.
+    std::map<int, std::vector<int>> counts;
+    for (const auto& [pid, count] : pool.map(address, std::views::iota(0, 100))) counts[pid].push_back(count);
+    EXPECT_LE(counts.size(), 2U);
+    for (auto& [pid, seen] : counts) {
+        std::ranges::sort(seen);
+        for (std::size_t i = 0; i < seen.size(); ++i) EXPECT_EQ(seen[i], static_cast<int>(i) + 1);
+    }
+}
+
+TEST(ProcessPoolMap, ThisTaskKnowsItsNameAndAttemptInTheWorker) {
+    process_pool pool{{.workers = 1}};
+    const auto attempt = [](int wanted) {
+        if (plait::this_task::attempt() < wanted) die_by(SIGKILL);
+        return plait::this_task::attempt();
+    };
+    EXPECT_EQ(pool.submit({.retries = 2}, attempt, 3).get(), 3);
+}
+
+} // namespace
