@@ -1,0 +1,177 @@
+// SPDX-License-Identifier: Apache-2.0
+// rows: empty tasks, empty tasks with futures, idle submit to get
+// link: tbb
+//
+// What does a task cost a pool of two threads? Rounds of all pools take turns, and each one's best round
+// counts: on a busy machine the least disturbed one. `idle submit to get` is the median trip to a pool that
+// sleeps.
+#include "rivals/mutex_pool.hpp"
+
+#include <plait/thread_pool.hpp>
+
+#include <boost/asio/post.hpp>
+#include <boost/asio/thread_pool.hpp>
+#include <tbb/task_arena.h>
+#include <tbb/task_group.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <functional>
+#include <future>
+#include <limits>
+#include <string>
+#include <thread>
+#include <utility>
+#include <vector>
+
+namespace {
+
+constexpr unsigned workers = 2;
+constexpr int tasks = 1'000'000;
+constexpr int rounds = 5;
+constexpr int trips = 500;
+
+double nanoseconds_of(const std::function<void()>& run) {
+    const auto begun = std::chrono::steady_clock::now();
+    run();
+    return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - begun).count();
+}
+
+struct contender {
+    const char* name;
+    std::function<void()> round;
+    double best = std::numeric_limits<double>::max();
+};
+
+void print(const char* row, const std::vector<contender>& all,
+           std::vector<std::pair<std::string, double>> others, double reach) {
+    std::printf("{\"row\": \"%s\", \"unit\": \"ns\", \"plait\": %.1f, \"peers\": {", row, all[0].best);
+    for (std::size_t i = 1; i < all.size(); ++i) others.emplace_back(all[i].name, all[i].best);
+    for (std::size_t i = 0; i < others.size(); ++i)
+        std::printf("%s\"%s\": %.1f", i ? ", " : "", others[i].first.c_str(), others[i].second);
+    std::printf("}, \"better\": \"lower\", \"reach\": %.1f}\n", reach);
+    std::fflush(stdout);
+}
+
+void measure(std::vector<contender>& all, double per) {
+    for (int r = 0; r < rounds; ++r)
+        for (contender& c : all) c.best = std::min(c.best, nanoseconds_of(c.round) / per);
+}
+
+// Median of trips to a pool that has been left alone for long enough to sleep.
+void measure_trips(std::vector<contender>& all) {
+    std::vector<std::vector<double>> times(all.size());
+    for (int t = 0; t < trips; ++t)
+        for (std::size_t i = 0; i < all.size(); ++i) {
+            std::this_thread::sleep_for(std::chrono::microseconds{300});
+            times[i].push_back(nanoseconds_of(all[i].round));
+        }
+    for (std::size_t i = 0; i < all.size(); ++i) {
+        std::nth_element(times[i].begin(), times[i].begin() + trips / 2, times[i].end());
+        all[i].best = times[i][trips / 2];
+    }
+}
+
+// Nanoseconds of a task with a future, and of a trip; zeros, which the report shows as absent, without
+// Python.
+std::pair<double, double> python() {
+    const std::string script = std::string{PLAIT_BENCH_SOURCE} + "/rivals/python_pool.py";
+    std::pair<double, double> result{0, 0};
+    if (FILE* const out = ::popen(("/usr/bin/python3 " + script).c_str(), "r")) {
+        if (std::fscanf(out, "%lf %lf", &result.first, &result.second) != 2) result = {0, 0};
+        ::pclose(out);
+    }
+    return result;
+}
+
+template <class Submit>
+std::function<void()> with_futures(Submit submit) {
+    return [submit] {
+        std::vector<decltype(submit())> all;
+        all.reserve(tasks);
+        for (int i = 0; i < tasks; ++i) all.push_back(submit());
+        for (auto& f : all) f.get();
+    };
+}
+
+bool wanted(const char* row) {
+    const char* only = std::getenv("PLAIT_BENCH_ROW");
+    return !only || !*only || std::strcmp(only, row) == 0 || std::strcmp(only, "pool") == 0;
+}
+
+} // namespace
+
+int main() {
+    const auto nothing = [] {};
+    const auto seven = [] { return 7; };
+    plait::thread_pool pool{{.workers = workers}};
+    rivals::mutex_pool mutex_pool{workers};
+    boost::asio::thread_pool asio{workers};
+    tbb::task_arena arena{workers + 1, 1};
+    arena.initialize();
+
+    const auto asio_future = [&asio, seven] {
+        auto task = std::make_shared<std::packaged_task<int()>>(seven);
+        auto f = task->get_future();
+        boost::asio::post(asio, [task] { (*task)(); });
+        return f;
+    };
+
+    if (wanted("empty tasks")) {
+        std::vector<contender> all{{"plait",
+                                    [&] {
+                                        plait::thread_pool mine{{.workers = workers}};
+                                        for (int i = 0; i < tasks; ++i) mine.post(nothing);
+                                        mine.shutdown();
+                                    }},
+                                   {"mutex and condition variable",
+                                    [&] {
+                                        for (int i = 0; i < tasks; ++i) mutex_pool.post(nothing);
+                                        mutex_pool.wait_idle();
+                                    }},
+                                   {"Asio",
+                                    [&] {
+                                        boost::asio::thread_pool its{workers};
+                                        for (int i = 0; i < tasks; ++i) boost::asio::post(its, nothing);
+                                        its.join();
+                                    }},
+                                   {"oneTBB", [&] {
+                                        arena.execute([&] {
+                                            tbb::task_group group;
+                                            for (int i = 0; i < tasks; ++i) group.run(nothing);
+                                            group.wait();
+                                        });
+                                    }}};
+        measure(all, tasks);
+        print("empty tasks", all, {}, 1.3);
+    }
+    const auto of_python =
+        wanted("empty tasks with futures") || wanted("idle submit to get") ? python() : std::pair{0.0, 0.0};
+    if (wanted("empty tasks with futures")) {
+        std::vector<contender> all{
+            {"plait", with_futures([&] { return pool.submit(seven); })},
+            {"mutex and condition variable", with_futures([&] { return mutex_pool.submit(seven); })},
+            {"Asio", with_futures(asio_future)}};
+        measure(all, tasks);
+        // A thread each: a hundredth of the tasks is enough to see it.
+        const double async = nanoseconds_of([&] {
+                                 for (int i = 0; i < tasks / 100; ++i)
+                                     std::async(std::launch::async, seven).get();
+                             }) /
+                             (tasks / 100.0);
+        print("empty tasks with futures", all, {{"std::async", async}, {"Python threads", of_python.first}},
+              1.3);
+    }
+    if (wanted("idle submit to get")) {
+        std::vector<contender> all{{"plait", [&] { pool.submit(seven).get(); }},
+                                   {"mutex and condition variable", [&] { mutex_pool.submit(seven).get(); }},
+                                   {"Asio", [&] { asio_future().get(); }},
+                                   {"std::async", [&] { std::async(std::launch::async, seven).get(); }}};
+        measure_trips(all);
+        print("idle submit to get", all, {{"Python threads", of_python.second}}, 1.3);
+    }
+}
