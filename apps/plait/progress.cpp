@@ -28,8 +28,7 @@ void say(std::string_view text) {
 
 bool is_terminal() {
     const char* const term = std::getenv("TERM");
-    return ::isatty(STDERR_FILENO) == 1 && (term == nullptr || std::strcmp(term, "dumb") != 0) &&
-           std::getenv("CI") == nullptr;
+    return ::isatty(STDERR_FILENO) == 1 && (term == nullptr || std::strcmp(term, "dumb") != 0);
 }
 
 std::size_t terminal_width() {

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-# limit: 90
+# limit: 240
 """Ctrl-C once and twice, SIGTERM, broken pipes, and death at any moment: what is left is whole or not there."""
 
 import fcntl
@@ -7,6 +7,7 @@ import os
 import pathlib
 import pty
 import random
+import re
 import select
 import signal
 import subprocess
@@ -277,9 +278,10 @@ class BrokenPipes(support.CommandTest):
 class Terminal(support.CommandTest):
     """What a terminal shows, and what only a terminal is shown."""
 
-    def at_terminal(self, *arguments, env=None, hold=False):
+    def at_terminal(self, *arguments, env=None, until=None):
+        """What the command shows while one of two downloads is held: until `until` is seen, else for 0.6 s."""
         def held(connection, request):
-            if request.path == "/held" and not connection.pause(0.6):
+            if request.path == "/held" and not connection.hold():
                 return False
             return whole(connection, request)
         master, slave = pty.openpty()
@@ -288,24 +290,38 @@ class Terminal(support.CommandTest):
             run = self.start("--dir", self.dir, *arguments, server.url("/a"), server.url("/held"), stderr=slave,
                              env={"TERM": "xterm", **(env or {})})
             os.close(slave)
+            self.assertTrue(server.wait_for(2), "the downloads did not begin")
             shown = b""
+            deadline = time.monotonic() + (30 if until else 0.6)
             try:
-                while piece := os.read(master, 65536):
+                while True:
+                    if not server.release.is_set():
+                        if (until and re.search(until, shown)) or time.monotonic() >= deadline:
+                            server.release.set()
+                            continue
+                        if not select.select([master], [], [], max(0, deadline - time.monotonic()))[0]:
+                            continue
+                    piece = os.read(master, 65536)
+                    if not piece:
+                        break
                     shown += piece
             except OSError:
-                pass
+                pass                                # the other side has closed it
             os.close(master)
             result = run.finish()
         self.assert_status(0, result)
+        if until:
+            self.assertRegex(shown, until)
         return shown
 
+    PROGRESS = rb"\b[01]\s*/\s*2\b|\b1 of 2\b"
+
     def test_ProgressIsShown(self):
-        shown = self.at_terminal()
-        self.assertRegex(shown.decode("utf-8", "replace"), r"\b[01]\s*/\s*2\b|\b1 of 2\b")
+        shown = self.at_terminal(until=self.PROGRESS)
         self.assertTrue(b"\r" in shown.replace(b"\r\n", b""), "one line, written again and again")
 
     def test_NoColor(self):
-        shown = self.at_terminal(env={"NO_COLOR": "1"})
+        shown = self.at_terminal(env={"NO_COLOR": "1"}, until=self.PROGRESS)
         self.assertNotRegex(shown, rb"\x1b\[[0-9;]*m")
 
     def test_ADumbTerminalGetsNoEscapes(self):
@@ -316,7 +332,7 @@ class Terminal(support.CommandTest):
         self.assertEqual(b"", self.at_terminal("--quiet"))
 
     def test_TheCursorIsLeftVisible(self):
-        shown = self.at_terminal()
+        shown = self.at_terminal(until=self.PROGRESS)
         self.assertEqual(shown.count(b"\x1b[?25l"), shown.count(b"\x1b[?25h"))
 
     def test_NoTerminalNoEscapes(self):
