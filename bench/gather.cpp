@@ -84,9 +84,8 @@ int main(int argc, char**) {
         std::printf("%f %f\n", mine.first, mine.best);
         return 0;
     }
-    std::string source{__FILE__};
-    const std::string script = source.substr(0, source.rfind('/')) + "/rivals/asyncio_gather.py";
-    const std::string python = "python3 '" + script + "' " + std::to_string(children);
+    const std::string script = std::string{PLAIT_BENCH_SOURCE} + "/rivals/asyncio_gather.py";
+    const std::string python = "/usr/bin/python3 '" + script + "' " + std::to_string(children);
     std::string self(4096, '\0');
     self.resize(static_cast<std::size_t>(
         std::max<ssize_t>(::readlink("/proc/self/exe", self.data(), self.size()), 0)));

@@ -75,13 +75,13 @@ class [[gnu::visibility("default")]] in_process_executor {
     /// Runs `fn(args...)` on a worker.
     template <class F, class... Args>
         requires std::invocable<std::decay_t<F>, std::decay_t<Args>...>
-    [[nodiscard]] detail::submit_future_t<F, detail::submit_result_t<F, Args...>> submit(F&& fn,
-                                                                                         Args&&... args) {
+    [[nodiscard]] detail::submit_future_t<detail::submit_result_t<F, Args...>, F, Args...>
+    submit(F&& fn, Args&&... args) {
         return start(submit_options{.created = {}}, std::forward<F>(fn), std::forward<Args>(args)...);
     }
     template <class F, class... Args>
         requires std::invocable<std::decay_t<F>, std::decay_t<Args>...>
-    [[nodiscard]] detail::submit_future_t<F, detail::submit_result_t<F, Args...>>
+    [[nodiscard]] detail::submit_future_t<detail::submit_result_t<F, Args...>, F, Args...>
     submit(const submit_options& options, F&& fn, Args&&... args) {
         return start(options, std::forward<F>(fn), std::forward<Args>(args)...);
     }
@@ -154,7 +154,7 @@ class [[gnu::visibility("default")]] in_process_executor {
         using job = detail::job<std::decay_t<F>, std::decay_t<Args>...>;
         auto& j = make_job<job>(options, std::forward<F>(fn), std::forward<Args>(args)...);
         using R = detail::submit_result_t<F, Args...>;
-        detail::submit_future_t<F, R> result{detail::future_access::make<R>(j)};
+        detail::submit_future_t<R, F, Args...> result{detail::future_access::make<R>(j)};
         j.owner().post(j);
         return result;
     }

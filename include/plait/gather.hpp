@@ -38,26 +38,18 @@ child_end end_of_task(task<T>& t) noexcept {
     return is_cancellation(o.error()) ? child_end::cancelled : child_end::failure;
 }
 
-template <class T>
-task<T> to_task(task<T>&& t) noexcept {
-    return std::move(t);
-}
-template <class T>
-task<T> to_task(future<T>&& f) {
-    return as_task(std::move(f));
-}
-template <class A>
-using awaited_t = typename std::remove_cvref_t<A>::value_type;
-
-template <class A> // a task, a future, or what derives from one
-inline constexpr bool is_awaited = requires(std::remove_cvref_t<A>& a) { detail::to_task(std::move(a)); };
+template <class A> // a task, a future, or any other wait
+concept awaited = requires(std::remove_cvref_t<A>& a) { detail::as_task(std::move(a)); };
+template <awaited A>
+using awaited_t = typename decltype(as_task(std::declval<std::remove_cvref_t<A>>()))::value_type;
 
 /// Children in a tuple: gather(a, b, c).
 template <class... Ts>
 class tuple_join : public join {
   public:
     tuple_join(mode m, const char* what, task<Ts>&&... tasks) : join{m, what}, tasks_{std::move(tasks)...} {}
-    tuple_join(tuple_join&&) = delete;
+    tuple_join(tuple_join&& other) noexcept // before it is awaited
+        : join{other.mode_, other.what_}, tasks_{std::move(other.tasks_)} {}
 
   protected:
     ~tuple_join() = default;
@@ -103,7 +95,8 @@ class vector_join : public join {
   public:
     vector_join(mode m, const char* what, std::vector<task<T>>&& tasks, gather_options options)
         : join{m, what}, tasks_{std::move(tasks)}, options_{options} {}
-    vector_join(vector_join&&) = delete;
+    vector_join(vector_join&& other) noexcept // before it is awaited
+        : join{other.mode_, other.what_}, tasks_{std::move(other.tasks_)}, options_{other.options_} {}
 
   protected:
     ~vector_join() = default;
@@ -132,6 +125,7 @@ template <class Join>
 class [[nodiscard]] gather_awaiter : public Join {
   public:
     using Join::Join;
+    gather_awaiter(gather_awaiter&&) noexcept = default;
     bool await_ready() const noexcept { return false; }
     bool await_suspend(std::coroutine_handle<> h) {
         this->prepare();
@@ -260,7 +254,7 @@ auto collect_tasks(Range&& range) {
     using item = std::remove_cvref_t<decltype(*range.begin())>;
     std::vector<task<awaited_t<item>>> tasks;
     if constexpr (requires { range.size(); }) tasks.reserve(range.size());
-    for (auto&& t : range) tasks.push_back(to_task(std::move(t)));
+    for (auto&& t : range) tasks.push_back(as_task(std::move(t)));
     return tasks;
 }
 
@@ -268,7 +262,7 @@ template <class R>
 concept awaitable_range = requires(R& r) {
     r.begin();
     r.end();
-    requires is_awaited<std::remove_cvref_t<decltype(*r.begin())>>;
+    requires awaited<std::remove_cvref_t<decltype(*r.begin())>>;
 };
 
 } // namespace detail
@@ -284,10 +278,11 @@ concept awaitable_range = requires(R& r) {
 ///                with meanwhile goes to the executor's unhandled handler.
 /// Cost:          one allocation for all children, a queue entry for each.
 template <class... A>
-    requires(detail::is_awaited<A> && ...)
+    requires(detail::awaited<A> && ...)
 auto gather(A... tasks) {
+    detail::refuse_fragile<A...>();
     return detail::gather_tuple<detail::awaited_t<A>...>{detail::join::mode::all, "gather",
-                                                         detail::to_task(std::move(tasks))...};
+                                                         detail::as_task(std::move(tasks))...};
 }
 
 /// The same for a range of tasks or futures, whose elements are moved out: a vector of the values, in order.
@@ -302,10 +297,11 @@ auto gather(Range&& tasks, gather_options options = {}) {
 /// Every outcome in its place: values, failures and cancellations. Never throws for a child; `cancelled` only
 /// when the awaiting task is cancelled, after all have ended (test C5).
 template <class... A>
-    requires(detail::is_awaited<A> && ...)
+    requires(detail::awaited<A> && ...)
 auto gather_outcomes(A... tasks) {
+    detail::refuse_fragile<A...>();
     return detail::outcomes_tuple<detail::awaited_t<A>...>{detail::join::mode::settled, "gather_outcomes",
-                                                           detail::to_task(std::move(tasks))...};
+                                                           detail::as_task(std::move(tasks))...};
 }
 template <detail::awaitable_range Range>
 auto gather_outcomes(Range&& tasks, gather_options options = {}) {
@@ -323,10 +319,11 @@ auto gather_outcomes(Range&& tasks, gather_options options = {}) {
 /// there is
 ///                nobody to race.
 template <class... A>
-    requires(sizeof...(A) > 0 && (detail::is_awaited<A> && ...))
+    requires(sizeof...(A) > 0 && (detail::awaited<A> && ...))
 auto race(A... tasks) {
+    detail::refuse_fragile<A...>();
     return detail::race_tuple<detail::awaited_t<A>...>{detail::join::mode::first, "race",
-                                                       detail::to_task(std::move(tasks))...};
+                                                       detail::as_task(std::move(tasks))...};
 }
 template <detail::awaitable_range Range>
 auto race(Range&& tasks) {

@@ -57,9 +57,18 @@ template <class T>
 auto shield(task<T> t) noexcept {
     return detail::shield_awaiter<T>{std::move(t)};
 }
+/// The same for a future, and for any other wait.
 template <class T>
 auto shield(future<T> f) {
     return detail::shield_awaiter<T>{detail::as_task(std::move(f))};
+}
+template <detail::awaiter A>
+auto shield(A wait) {
+    return shield(detail::as_task(std::move(wait)));
+}
+template <detail::fragile A>
+auto shield(A&&) {
+    detail::refuse_fragile<A>();
 }
 
 } // namespace plait

@@ -78,7 +78,7 @@ class [[gnu::visibility("default")]] task_group {
         detail::worker& home = pick_ ? pick_(executor_) : core_.home();
         auto* const j = new job{home, options, std::forward<F>(fn), std::forward<Args>(args)...};
         j->counted = false;
-        detail::submit_future_t<F, R> result{detail::future_access::make<R>(*j)};
+        detail::submit_future_t<R, F, Args...> result{detail::future_access::make<R>(*j)};
         if (admit(*j)) {
             pick_ ? home.post(*j) : home.post_child(*j);
         } else {
@@ -202,6 +202,8 @@ task<T> run_group(F fn) {
 template <class T>
 class [[nodiscard]] fragile_task : public task<T> {
   public:
+    using must_be_named = void; // see detail/child.hpp: fragile
+
     fragile_task() noexcept = default;
     explicit fragile_task(task<T>&& t) noexcept : task<T>{std::move(t)} {}
 

@@ -16,7 +16,7 @@ class stop_token {
     stop_token() noexcept = default;
     explicit stop_token(detail::context* scope) noexcept : scope_{scope} {}
 
-    [[nodiscard]] bool stop_requested() const noexcept { return scope_ && scope_->stopped(); }
+    [[nodiscard]] bool stop_requested() const noexcept { return scope_ && scope_->stop_due(); }
     [[nodiscard]] bool stop_possible() const noexcept { return scope_ != nullptr; }
     friend bool operator==(const stop_token&, const stop_token&) noexcept = default;
 

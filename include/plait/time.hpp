@@ -166,4 +166,14 @@ auto timeout(std::chrono::duration<Rep, Period> d, future<T> f) {
                                       detail::as_task(std::move(f))};
 }
 
+/// The same for any other wait, of a socket say: `co_await plait::timeout(5s, stream.read(buffer))`.
+template <class Rep, class Period, detail::awaiter A>
+auto timeout(std::chrono::duration<Rep, Period> d, A wait) {
+    return timeout(d, detail::as_task(std::move(wait)));
+}
+template <class Rep, class Period, detail::fragile A>
+auto timeout(std::chrono::duration<Rep, Period>, A&&) {
+    detail::refuse_fragile<A>();
+}
+
 } // namespace plait

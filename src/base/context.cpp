@@ -23,6 +23,12 @@ bool context::disarm(waiter& w) noexcept {
     return true;
 }
 
+bool context::stop_if_overdue() noexcept {
+    if (home->now() < overdue_at) return false;
+    stop();
+    return true;
+}
+
 void context::check() const {
     if (stopped()) throw cancelled{};
 }

@@ -54,6 +54,20 @@ job_core::job_core(worker& at, const submit_options& options) noexcept
     if (const context* parent = current().scope) deadline = parent->deadline;
 }
 
+job_core::~job_core() {
+    if (failures_) failures_->release_owner();
+}
+
+void job_core::keep_failures() noexcept {
+    if (group) return; // which throws them
+    failures_ = &owner_->failures();
+    failures_->add_owner();
+}
+
+void job_core::report(const std::exception_ptr& error) const noexcept {
+    if (failures_) failures_->tell(error, name_);
+}
+
 void job_core::begin() noexcept {
     node->state.store(task_state::running, order::relaxed);
     if (coroutine_) owner_->remember(*this);
@@ -61,6 +75,7 @@ void job_core::begin() noexcept {
     const time_point at = later(home->now(), timeout_);
     if (at < deadline) deadline = at;
     worker& keeper = home->keeper();
+    if (!coroutine_ && keeper.is_current()) overdue_at = at; // the timer has to wait for this function's end
     // Without memory for it the program ends: a task must not run on without its time-out.
     limit_ = new time_limit{*this, keeper, at}; // NOLINT(bugprone-unhandled-exception-at-new)
     keeper.post(limit_->arm_);
@@ -75,8 +90,10 @@ bool job_core::end() noexcept {
     // It is inside stop(): this scope must outlive that. A few instructions, which take no lock of ours.
     if (!first)
         for (unsigned round = 0; limit.phase_.load() != 3; ++round) system_policy::pause(round);
+    // Of a function the moment of its return counts: the timer may have waited behind it.
+    const bool late = !coroutine_ && home->now() >= limit.deadline_;
     limit.keeper_.post(limit.drop_);
-    return !first;
+    return !first || late;
 }
 
 bool job_core::can_help() const noexcept {

@@ -15,11 +15,11 @@ task_group::~task_group() {
 }
 
 bool task_group::admit(detail::job_core& child) {
-    if (pick_) {
-        child.home->enter();
-        child.counted = true;
-    }
     try {
+        if (pick_) {
+            child.home->enter();
+            child.counted = true;
+        }
         if (core_.add(child)) {
             child.group = &core_;
             return true;

@@ -29,7 +29,8 @@ void watch(int epoll, int descriptor) {
 } // namespace
 
 process_engine::process_engine(process_engine_options options)
-    : options_{std::move(options)},
+    : failures_{make_failure_handler("process_pool", std::move(options.on_unhandled))},
+      options_{std::move(options)},
       process_{::getpid()},
       bell_{above_stdio(unique_fd{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)})},
       epoll_{above_stdio(unique_fd{::epoll_create1(EPOLL_CLOEXEC)})} {
@@ -185,32 +186,6 @@ void process_engine::shutdown(bool wait, bool cancel_pending, bool kill) {
     changed_.wait(guard, [&] { return joined_; });
 }
 
-void process_engine::report(const std::exception_ptr& error, const char* task_name) noexcept {
-    try {
-        if (options_.on_unhandled) {
-            const std::lock_guard guard{handler_mutex_};
-            options_.on_unhandled(unhandled_failure{error, task_name, "process_pool"});
-            return;
-        }
-        std::string what = "an exception that is no std::exception";
-        try {
-            std::rethrow_exception(error);
-        } catch (const std::exception& e) {
-            what = e.what();
-        } catch (...) {
-            // `what` says so
-        }
-        const std::string line = std::string{"plait: process_pool: task '"} +
-                                 (task_name != nullptr ? task_name : "unnamed") +
-                                 "' failed, and nobody awaits it: " + what + "\n";
-        // One write: lines of several threads do not mix. Nothing can be done if stderr is closed.
-        [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, line.data(), line.size());
-    } catch (...) {
-        // No memory for the message, or the handler broke its promise not to throw: there is nobody left to
-        // tell.
-    }
-}
-
 std::size_t process_engine::status(process_worker_status* into, std::size_t count) {
     check_process();
     const std::lock_guard guard{mutex_};
@@ -259,7 +234,7 @@ void release(process_engine& engine) noexcept { engine.drop_reference(); }
 
 void report_unhandled(process_engine& engine, const std::exception_ptr& error,
                       const char* task_name) noexcept {
-    engine.report(error, task_name);
+    engine.failures().tell(error, task_name);
 }
 
 void submit_to(process_engine& engine, process_task& task) { engine.submit(task); }

@@ -4,6 +4,7 @@
 #include "process/helper_client.hpp"
 #include "process/parent_lane.hpp"
 #include "process/pending_tasks.hpp"
+#include "strand/failures.hpp"
 #include "sys/unique_fd.hpp"
 
 #include <condition_variable>
@@ -50,7 +51,7 @@ class process_engine {
         // acq_rel: the last one sees everything that the others did.
         if (references_.fetch_sub(1, order::acq_rel) == 1) delete this;
     }
-    void report(const std::exception_ptr& error, const char* task_name) noexcept;
+    failure_handler& failures() noexcept { return *failures_; }
 
   private:
     ~process_engine() = default;
@@ -111,12 +112,12 @@ class process_engine {
     }
 
     atomic<std::uint32_t> references_{1};
+    failure_handler_ptr failures_;
     process_engine_options options_;
     const int process_; // whose pool it is: a forked child must not touch it
     unique_fd bell_;
     unique_fd epoll_;
 
-    std::mutex handler_mutex_;
     std::mutex mutex_;
     std::condition_variable changed_;
     // All below under mutex_.

@@ -58,10 +58,17 @@ void state_base::complete(const std::exception_ptr& error, bool was_cancelled) n
 // NOLINTNEXTLINE(performance-unnecessary-value-param): the given one may be in the state, and go with it
 void state_base::complete_failed(std::exception_ptr error) noexcept {
     add_owner();
+    keep_handler();
+    unread_ = true;
     const auto done = word_.complete(0);
     if (done.dropped) unobserved(error);
     word_t::fire(done.hooks);
     release_owner();
+}
+
+void state_base::report_unread() noexcept {
+    unread_ = false;
+    unobserved(failure());
 }
 
 void state_base::unobserved(const std::exception_ptr&) noexcept {}

@@ -6,7 +6,8 @@ namespace plait::this_task {
 plait::stop_token stop_token() noexcept { return plait::stop_token{detail::current().scope}; }
 
 void checkpoint() {
-    if (const detail::context* scope = detail::current().scope) scope->check();
+    detail::context* const scope = detail::current().scope;
+    if (scope && scope->stop_due()) scope->check();
 }
 
 std::chrono::steady_clock::time_point deadline() noexcept {

@@ -1,36 +1,19 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "strand/engine.hpp"
 
+#include "strand/failures.hpp"
 #include "sys/futex.hpp"
 
-#include <cstdlib>
-#include <cxxabi.h>
-#include <memory>
 #include <plait/detail/context.hpp>
 #include <plait/errors.hpp>
 #include <string>
-#include <unistd.h>
 
 namespace plait::detail {
-namespace {
 
-std::string describe(const std::exception_ptr& error) {
-    try {
-        std::rethrow_exception(error);
-    } catch (const std::exception& e) {
-        return e.what();
-    } catch (const cancelled& c) {
-        return c.what();
-    } catch (...) {
-        const std::type_info* type = abi::__cxa_current_exception_type();
-        if (!type) return "unknown exception";
-        const std::unique_ptr<char, void (*)(void*)> name{
-            abi::__cxa_demangle(type->name(), nullptr, nullptr, nullptr), &std::free};
-        return std::string{"exception of type "} + (name ? name.get() : type->name());
-    }
+engine::engine(const char* kind, unhandled_handler handler)
+    : kind_{kind}, failures_{make_failure_handler(kind, std::move(handler))} {
+    engine_begins();
 }
-
-} // namespace
 
 engine::~engine() {
     if (keeper_.load(std::memory_order_relaxed)) release_shared_keeper();
@@ -82,23 +65,6 @@ void engine::wait_idle() noexcept {
 void engine::defer() noexcept {
     const std::uint32_t before = live_.fetch_or(deferred_bit, order::acq_rel);
     if (before / one == 0 && (live_.fetch_and(~deferred_bit, order::acq_rel) & deferred_bit)) on_idle();
-}
-
-void engine::unhandled(const std::exception_ptr& error, const char* task_name) noexcept {
-    try {
-        if (handler_) {
-            const std::lock_guard guard{handler_mutex_};
-            handler_(unhandled_failure{error, task_name, kind_});
-            return;
-        }
-        std::string line = std::string{"plait: "} + kind_ + ": task '" + (task_name ? task_name : "unnamed") +
-                           "' failed, and nobody awaits it: " + describe(error) + "\n";
-        // One write: lines of several threads do not mix. Nothing can be done if stderr is closed.
-        [[maybe_unused]] const auto n = ::write(STDERR_FILENO, line.data(), line.size());
-    } catch (...) {
-        // No memory for the message, or the handler broke its promise not to throw: there is nobody left to
-        // tell.
-    }
 }
 
 void engine::remember(context& root) noexcept {

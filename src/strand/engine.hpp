@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "strand/failures.hpp"
 #include "strand/housekeeping.hpp"
 
 #include <atomic>
@@ -20,13 +21,11 @@ namespace plait::detail {
 /// (see pool_engine). Lifetime: counted. The executor and each thread own it; the last one deletes it.
 class engine : public worker {
   public:
-    engine(const char* kind, unhandled_handler handler) : kind_{kind}, handler_{std::move(handler)} {
-        engine_begins();
-    }
+    engine(const char* kind, unhandled_handler handler);
 
     void enter() override;
     void leave() noexcept override;
-    void unhandled(const std::exception_ptr& error, const char* task_name) noexcept override;
+    failure_handler& failures() noexcept override { return *failures_; }
     void remember(context& root) noexcept override;
     void forget(context& root) noexcept override;
     worker& keeper() noexcept override;
@@ -72,8 +71,7 @@ class engine : public worker {
     void left(std::uint32_t before, std::uint32_t n) noexcept;
 
     const char* kind_;
-    unhandled_handler handler_;
-    std::mutex handler_mutex_;
+    failure_handler_ptr failures_; // shared with futures whose tasks have failed
     atomic<std::uint32_t> live_{0};
     std::atomic<int> owners_{1};
     std::mutex roots_mutex_;

@@ -20,6 +20,21 @@ void start_child(std::coroutine_handle<P>, std::coroutine_handle<> child, contex
     }
 }
 
+/// A future or task that must not be a temporary of a co_await expression; see fragile_future. That it was
+/// moved from a name does not show in its type, so it is given the name by the type that it converts to.
+template <class A>
+concept fragile = requires { typename std::remove_cvref_t<A>::must_be_named; };
+
+/// By whatever takes futures and tasks over in such an expression.
+template <class... A>
+consteval void refuse_fragile() {
+    static_assert(
+        !(fragile<A> || ...),
+        "plait: this compiler (GCC 12) destroys the lambda's captures twice when it is written inside a "
+        "co_await expression. Name the future (or task) first, by its type: plait::future<int> f = "
+        "pool.submit([data]{...}); co_await plait::timeout(5s, std::move(f));");
+}
+
 /// A future that is cancelled unless somebody comes to await it.
 template <class T>
 struct owned_future {
@@ -41,6 +56,23 @@ task<T> await_owned(owned_future<T> f) {
 template <class T>
 task<T> as_task(future<T> f) {
     return await_owned(owned_future<T>{std::move(f)});
+}
+template <class T>
+task<T> as_task(task<T> t) noexcept {
+    return t;
+}
+
+/// Whatever else can be awaited: a wait for a socket, a timer, a gather.
+template <class A>
+concept awaiter =
+    !fragile<A> && std::is_move_constructible_v<A> && requires(A& a, std::coroutine_handle<> h) {
+        { a.await_ready() } -> std::convertible_to<bool>;
+        a.await_suspend(h);
+        a.await_resume();
+    };
+template <awaiter A>
+task<kept_t<decltype(std::declval<A&>().await_resume())>> as_task(A a) {
+    co_return co_await a;
 }
 
 } // namespace plait::detail

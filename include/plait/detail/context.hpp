@@ -54,9 +54,14 @@ class [[gnu::visibility("default")]] context {
     /// Throws `cancelled` if stopped.
     void check() const;
 
+    /// As stopped(), for a function that looks: where it holds up the loop that keeps its time limit, the
+    /// timer cannot fire, and the look itself stops the scope.
+    bool stop_due() noexcept { return stopped() || (overdue_at != time_point::max() && stop_if_overdue()); }
+
     worker* home = nullptr;    // where the task runs; changed by the task itself alone (resume_on)
     task_node* node = nullptr; // its entry in the registry, or its caller's
     time_point deadline = time_point::max();
+    time_point overdue_at = time_point::max(); // see stop_due()
     int attempt = 1;
 
     context* previous =
@@ -67,6 +72,7 @@ class [[gnu::visibility("default")]] context {
     friend class stop_callback_node;
     static constexpr std::uintptr_t word_idle = 0, word_stopped = 1, word_held = 2, word_parked = 3;
 
+    bool stop_if_overdue() noexcept;
     static void continue_stop(work& handover) noexcept;
     static void stop_from(context* first, context* held) noexcept;
     waiter* hold(bool& newly) noexcept;

@@ -52,10 +52,12 @@ namespace plait {
 ///     auto f = pool.submit([data] { return parse(data); });
 ///     auto result = co_await f;
 ///
-/// It is and converts to future<T>.
+/// It is and converts to future<T>, the type under which it is passed on: `plait::future<int> f = ...`.
 template <class T>
 class fragile_future : public future<T> {
   public:
+    using must_be_named = void; // see detail/child.hpp: fragile
+
     explicit fragile_future(future<T>&& f) noexcept : future<T>{std::move(f)} {}
 
     detail::future_awaiter<T> operator co_await() & {
@@ -72,8 +74,9 @@ class fragile_future : public future<T> {
 };
 
 namespace detail {
-template <class F, class R>
-using submit_future_t = std::conditional_t<is_fragile<F&&>, fragile_future<R>, future<R>>;
-}
+/// What `submit(fn, args...)` returns; `Call` are the types of fn and args, as they were given.
+template <class R, class... Call>
+using submit_future_t = std::conditional_t<(is_fragile<Call&&> || ...), fragile_future<R>, future<R>>;
+} // namespace detail
 
 } // namespace plait

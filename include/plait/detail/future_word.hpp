@@ -48,10 +48,13 @@ class future_word {
 
     void add_owner() noexcept { word_.fetch_add(owner, order::relaxed); }
 
+    /// Nobody will ask for the result. The word as it was: either it says `ready`, and the caller looks after
+    /// the result (acquire: it sees it), or complete() will say `dropped`.
+    word drop() noexcept { return word_.fetch_or(dropped, order::acquire); }
+
     /// True: that was the last one, and the caller destroys the whole.
-    bool release_owner(word flag = 0) noexcept {
+    bool release_owner() noexcept {
         // release: what we did with it happens before its destruction; acquire: so does what the others did.
-        if (flag) word_.fetch_or(flag, order::relaxed);
         return last(word_.fetch_sub(owner, order::acq_rel));
     }
 

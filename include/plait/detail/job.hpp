@@ -14,7 +14,8 @@ enum class priority : unsigned char { high, normal, low };
 /// How to run one task; every field may be left out: `ex.submit({.name = "parse", .timeout = 5s}, fn,
 /// args...)`.
 struct submit_options {
-    /// For `dump_tasks()`, traces and messages. Not copied: a literal, or something that outlives the task.
+    /// For `dump_tasks()`, traces and messages. Not copied: a literal, or something that outlives the task
+    /// and its future.
     const char* name = nullptr;
     /// How often a task is run again when its worker process died under it.
     int retries = 0;
@@ -72,11 +73,11 @@ class [[gnu::visibility("default")]] job_core : public work, public context, pub
     worker& owner() const noexcept { return *owner_; }
 
   protected:
-    ~job_core() = default;
+    ~job_core();
 
     /// Around the task itself: what `this_task` shows, and the time-out.
     void begin() noexcept;
-    /// True: the time-out stopped it; timeout_error takes the place of `cancelled`, or of a late value.
+    /// True: its time was over. timeout_error takes the place of `cancelled`, and of a function's late value.
     bool end() noexcept;
 
     /// The calling task is the one that submitted this, on a thread of the same pool: it may run it itself.
@@ -91,6 +92,11 @@ class [[gnu::visibility("default")]] job_core : public work, public context, pub
 
     std::exception_ptr timeout_failure() const noexcept;
 
+    /// From here on `report` works, whether the executor is still there or not.
+    void keep_failures() noexcept;
+    /// Nobody will see this failure.
+    void report(const std::exception_ptr& error) const noexcept;
+
     const char* name_;
     worker* const owner_;
     bool coroutine_ = false;
@@ -100,6 +106,7 @@ class [[gnu::visibility("default")]] job_core : public work, public context, pub
     std::uint64_t parent_;
     nanoseconds timeout_;
     time_limit* limit_ = nullptr;
+    failure_handler* failures_ = nullptr; // an owner's share, once it has failed
 };
 
 /// R: what the future holds.
@@ -182,15 +189,15 @@ class job_base : public future_state<R>, public job_core {
     }
 
     void finish_run(outcome<R>&& result) noexcept {
-        if (end() && (result || is_cancellation(result.error())))
+        // A coroutine that catches the stop gives what it then returns, as under `plait::timeout`.
+        if (end() && (result ? !coroutine_ : is_cancellation(result.error())))
             settle_result(outcome<R>{timeout_failure()});
         else
             settle_result(std::move(result));
     }
 
-    void unobserved(const std::exception_ptr& error) noexcept override {
-        if (!group) owner_->unhandled(error, name_); // a group throws it
-    }
+    void keep_handler() noexcept override { keep_failures(); }
+    void unobserved(const std::exception_ptr& error) noexcept override { report(error); }
 };
 
 /// What `submit(f, args...)` gives: the callable and the arguments decayed, a task<R> driven to its R.

@@ -64,6 +64,9 @@ class [[gnu::visibility("default")]] join : public waiter {
     /// After the wait: sends every failure but child `but`'s to the executor's handler.
     void report_failures(std::size_t but) noexcept;
 
+    const mode mode_;
+    const char* const what_;
+
   private:
     static void begin_child(work& w) noexcept;
     static void frame_ended(work& w) noexcept;
@@ -71,8 +74,6 @@ class [[gnu::visibility("default")]] join : public waiter {
     void child_ended(join_child& c, child_end how) noexcept;
     void stop_children() noexcept;
 
-    const mode mode_;
-    const char* const what_;
     std::size_t count_ = 0;
     join_child* children_ = nullptr;
     std::size_t visited_ = 0;      // by the canceller that holds our scope

@@ -47,9 +47,10 @@ class [[gnu::visibility("default")]] state_base {
     void release_owner() noexcept {
         if (word_.release_owner()) destroy();
     }
-    /// The future goes: nobody will ask for the result.
+    /// The future goes: nobody will ask for the result. A failure that is still in it is reported.
     void abandon() noexcept {
-        if (word_.release_owner(word_t::dropped)) destroy();
+        if ((word_.drop() & word_t::ready) && unread_) report_unread();
+        release_owner();
     }
 
     /// What every blocking wait does first: runs the task here, if it is a child of the calling task that
@@ -67,16 +68,23 @@ class [[gnu::visibility("default")]] state_base {
     virtual void destroy() noexcept = 0;
     /// A chance to run the task in the waiting thread.
     virtual void help() noexcept {}
-    /// Nobody will see this failure.
+    /// It has failed, and is about to say so: from then on `unobserved` may come at any time, when the
+    /// executor is gone, too.
+    virtual void keep_handler() noexcept {}
+    /// Nobody will see this failure. Called once at most.
     virtual void unobserved(const std::exception_ptr& error) noexcept;
+    /// The failure that it holds.
+    virtual const std::exception_ptr& failure() const noexcept = 0;
 
     /// The result is stored: publish it. `error` is what was stored, or null.
     void complete(const std::exception_ptr& error, bool was_cancelled) noexcept;
 
     word_t word_;
+    bool unread_ = false; // it holds a failure; the producer's until it is complete, then the future's
 
   private:
     void complete_failed(std::exception_ptr error) noexcept;
+    void report_unread() noexcept;
 };
 
 /// The same with room for a T (void and references too).
@@ -86,14 +94,11 @@ class future_state : public state_base {
     using state_base::state_base;
 
     /// Requires done(). Leaves nothing behind.
-    T take() {
-        outcome<T> result{std::move(*result_)};
-        result_.reset();
-        return std::move(result).value();
-    }
+    T take() { return take_outcome().value(); }
     outcome<T> take_outcome() noexcept {
         outcome<T> result{std::move(*result_)};
         result_.reset();
+        unread_ = false;
         return result;
     }
     /// Requires done().
@@ -109,6 +114,8 @@ class future_state : public state_base {
         else
             complete(result_->error(), is_cancelled(result_->error()));
     }
+
+    const std::exception_ptr& failure() const noexcept final { return result_->error(); }
 
   private:
     static bool is_cancelled(const std::exception_ptr& error) noexcept;

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <coroutine>
+#include <cstdint>
 #include <exception>
+#include <plait/detail/atomic.hpp>
 #include <plait/detail/chrono.hpp>
 #include <plait/detail/work.hpp>
 
@@ -11,6 +13,30 @@ namespace plait::detail {
 class context;
 class locals;
 class timer;
+
+/// Where an executor's failures go that nobody awaits. Counted: the future that is dropped unread may have
+/// outlived the executor.
+class [[gnu::visibility("default")]] failure_handler {
+  public:
+    failure_handler() = default;
+    failure_handler(const failure_handler&) = delete;
+    failure_handler& operator=(const failure_handler&) = delete;
+
+    /// Never throws: the default handler writes one line to stderr.
+    virtual void tell(const std::exception_ptr& error, const char* task_name) noexcept = 0;
+
+    void add_owner() noexcept { owners_.fetch_add(1, order::relaxed); }
+    void release_owner() noexcept {
+        // acq_rel: the last one sees what the others have told.
+        if (owners_.fetch_sub(1, order::acq_rel) == 1) delete this;
+    }
+
+  protected:
+    virtual ~failure_handler() = default;
+
+  private:
+    atomic<std::uint32_t> owners_{1};
+};
 
 /// Where tasks run: what every executor is underneath, seen from the coroutines above.
 ///
@@ -56,8 +82,11 @@ class [[gnu::visibility("default")]] worker {
     virtual bool refusing() const noexcept = 0;
     virtual std::exception_ptr refusal() const noexcept = 0;
 
-    /// A failure that nobody awaits. Never throws: the default handler writes one line to stderr.
-    virtual void unhandled(const std::exception_ptr& error, const char* task_name) noexcept = 0;
+    /// For failures that nobody awaits.
+    virtual failure_handler& failures() noexcept = 0;
+    void unhandled(const std::exception_ptr& error, const char* task_name) noexcept {
+        failures().tell(error, task_name);
+    }
 
     /// A root coroutine that `shutdown({.cancel_pending = true})` has to stop; `forget` when it has ended.
     virtual void remember(context& root) noexcept = 0;
