@@ -56,10 +56,12 @@ class [[gnu::visibility("default")]] event_loop final : public in_process_execut
     std::size_t concurrency() const noexcept override { return 1; }
     void shutdown(const shutdown_options& options = {});
     bool blocks_itself() const noexcept override;
+    detail::worker& admit() override;
 
   private:
     detail::worker& pick() override;
     void begin_run();
+    bool end_run();
     void finish_run(detail::state_base& main_task, detail::work& queued, run_options options);
 
     template <class T>

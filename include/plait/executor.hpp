@@ -128,6 +128,13 @@ class [[gnu::visibility("default")]] in_process_executor {
 
     /// Where the next task would go; for `resume_on` and for adapters.
     detail::worker& next_worker() { return pick(); }
+    /// The same for a task, which is counted in there; throws shutdown_error. For adapters, which owe it a
+    /// `leave()`.
+    virtual detail::worker& admit() {
+        detail::worker& at = pick();
+        at.enter();
+        return at;
+    }
 
   protected:
     in_process_executor() = default;
@@ -139,8 +146,7 @@ class [[gnu::visibility("default")]] in_process_executor {
     /// Counted in; a job with an owner for its future and one for the queue.
     template <class Job, class Options, class... Call>
     Job& make_job(const Options& options, Call&&... call) {
-        detail::worker& at = pick();
-        at.enter();
+        detail::worker& at = admit();
         try {
             return *new Job{at, options, std::forward<Call>(call)...};
         } catch (...) {

@@ -3,6 +3,7 @@
 
 // Everything in core: threads, loops, coroutines and their results. Processes, HTTP and the rest have headers
 // of their own.
+#include <plait/blocking_region.hpp>
 #include <plait/errors.hpp>
 #include <plait/event_loop.hpp>
 #include <plait/executor.hpp>

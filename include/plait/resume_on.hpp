@@ -12,7 +12,7 @@ class [[nodiscard, gnu::visibility("default")]] move_awaiter final : private wor
     explicit move_awaiter(worker& to) noexcept : work{&arrived}, to_{&to} {}
     move_awaiter(move_awaiter&& other) noexcept : move_awaiter{*other.to_} {}
 
-    bool await_ready() const noexcept { return false; }
+    bool await_ready() const;
     void await_suspend(std::coroutine_handle<> h);
     void await_resume() const { scope_->check(); }
 
@@ -32,7 +32,11 @@ class [[nodiscard, gnu::visibility("default")]] move_awaiter final : private wor
 ///     co_await plait::resume_on(loop);        // and back
 ///
 /// The executor must outlive the task's stay. Its submitter's shutdown still waits for the task.
-/// Cancellation:  throws `cancelled` after the move if the task was cancelled.
+///
+/// Cancellation:  throws `cancelled` after the move if the task was cancelled (test
+///                ACancelledTaskMovesAndThenThrows).
+/// Errors:        logic_error for a `serial` that runs no task: it has no thread but its submitters', so only
+///                tasks that were submitted to it can come back to it.
 inline auto resume_on(in_process_executor& ex) { return detail::move_awaiter{ex.next_worker()}; }
 
 } // namespace plait

@@ -30,15 +30,18 @@ struct group_access;
 /// Lifetime:      the destructor cancels and waits.
 class [[gnu::visibility("default")]] task_group {
   public:
-    /// Its tasks run on `ex`, one of the executors of this process.
+    /// Its tasks run on `ex`, one of the executors of this process. Throws logic_error on the very loop that
+    /// would run them, since it could not wait there.
     template <class Executor>
         requires requires(Executor& e) {
-            { e.next_worker() } -> std::same_as<detail::worker&>;
+            { e.admit() } -> std::same_as<detail::worker&>;
         }
     explicit task_group(Executor& ex)
         : core_{ex.next_worker()},
           executor_{&ex},
-          pick_{[](void* e) -> detail::worker& { return static_cast<Executor*>(e)->next_worker(); }} {}
+          admit_{[](void* e) -> detail::worker& { return static_cast<Executor*>(e)->admit(); }} {
+        refuse_own_loop();
+    }
     ~task_group();
     task_group(const task_group&) = delete;
     task_group& operator=(const task_group&) = delete;
@@ -75,23 +78,30 @@ class [[gnu::visibility("default")]] task_group {
     auto start(const submit_options& options, F&& fn, Args&&... args) {
         using job = detail::job<std::decay_t<F>, std::decay_t<Args>...>;
         using R = detail::submit_result_t<F, Args...>;
-        detail::worker& home = pick_ ? pick_(executor_) : core_.home();
-        auto* const j = new job{home, options, std::forward<F>(fn), std::forward<Args>(args)...};
-        j->counted = false;
+        detail::worker& home = admit_ ? admit_(executor_) : core_.home();
+        job* j = nullptr;
+        try {
+            j = new job{home, options, std::forward<F>(fn), std::forward<Args>(args)...};
+        } catch (...) {
+            if (admit_) home.leave();
+            throw;
+        }
+        j->counted = admit_ != nullptr;
         detail::submit_future_t<R, F, Args...> result{detail::future_access::make<R>(*j)};
         if (admit(*j)) {
-            pick_ ? home.post(*j) : home.post_child(*j);
+            admit_ ? home.post(*j) : home.post_child(*j);
         } else {
             j->cancel_unqueued();
         }
         return result;
     }
+    void refuse_own_loop() const;
     bool admit(detail::job_core& child);
     void wait_quietly();
 
     detail::group_core core_;
-    void* executor_ = nullptr; // null: with_group's
-    detail::worker& (*pick_)(void* executor) = nullptr;
+    void* executor_ = nullptr;                           // null: with_group's
+    detail::worker& (*admit_)(void* executor) = nullptr; // counts a child in
 };
 
 namespace detail {

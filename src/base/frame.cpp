@@ -27,7 +27,7 @@ namespace {
 
 constexpr std::size_t granule = 64;
 constexpr std::size_t classes = 32;                   // up to 2 KiB
-constexpr std::size_t depot_bytes = 16 * 1024 * 1024; // kept of one class; the rest goes to the system
+constexpr std::size_t depot_bytes = 32 * 1024 * 1024; // kept of all classes; the rest goes to the system
 
 // Less the word that malloc adds to each: blocks then stand line by line.
 constexpr std::size_t bytes_of(std::size_t c) noexcept { return (c + 1) * granule - sizeof(void*); }
@@ -51,14 +51,14 @@ class depot {
   public:
     bool put(std::size_t c, magazine& m) noexcept {
         const std::lock_guard guard{mutex_};
-        if ((held_[c] + 1) * magazine::room * bytes_of(c) > depot_bytes) return false;
-        ++held_[c];
+        if (held_bytes_ + magazine::room * bytes_of(c) > depot_bytes) return false;
+        held_bytes_ += magazine::room * bytes_of(c);
         push(full_[c], m);
         return true;
     }
     magazine* take(std::size_t c) noexcept {
         const std::lock_guard guard{mutex_};
-        if (full_[c]) --held_[c];
+        if (full_[c]) held_bytes_ -= magazine::room * bytes_of(c);
         return pop(full_[c]);
     }
     void put_empty(magazine& m) noexcept {
@@ -84,7 +84,7 @@ class depot {
     std::mutex mutex_;
     magazine* empty_ = nullptr;
     std::array<magazine*, classes> full_{};
-    std::array<std::size_t, classes> held_{};
+    std::size_t held_bytes_ = 0; // as if every magazine were full
 };
 
 // Never destroyed: threads give their lists back while the program's statics go.

@@ -27,6 +27,7 @@ constexpr std::size_t batch = 256;
 struct slab {
     std::mutex mutex;
     int fd = -1;
+    bool asked_for_memfd = false; // by this process
     std::size_t chunks = 0;
     task_node* spare_list = nullptr; // free nodes beyond the threads' own lists, linked through `parent`
     std::atomic<std::uint64_t> next_id{1};
@@ -45,7 +46,7 @@ task_node* link_of(const task_node& n) noexcept { // a free node's `parent` is i
     return reinterpret_cast<task_node*>(n.parent.load(order::relaxed));
 }
 void set_link(task_node& n, task_node* next) noexcept {
-    n.parent.store(reinterpret_cast<std::uint64_t>(next), order::relaxed);
+    n.parent.store(reinterpret_cast<std::uint64_t>(next), order::release); // see free_task_node
 }
 
 // A forked child must not write its tasks into its parent's registry: it begins a memfd of its own with the
@@ -62,11 +63,13 @@ void after_fork_in_child() noexcept {
     }
     if (s.fd >= 0) ::close(s.fd);
     s.fd = -1;
+    s.asked_for_memfd = false;
 }
 
 bool add_chunk(slab& s) noexcept {
     if (s.chunks == max_registry_chunks) return false;
-    if (s.fd < 0 && s.chunks == 0) {
+    if (!s.asked_for_memfd) {
+        s.asked_for_memfd = true;
         const long made = ::syscall(SYS_memfd_create, "plait-registry", 1U /* MFD_CLOEXEC */);
         s.fd = above_stdio(unique_fd{static_cast<int>(made)}).release();
         static const int registered = ::pthread_atfork(nullptr, nullptr, &after_fork_in_child);
@@ -177,15 +180,16 @@ task_node& new_task_node(const char* name, std::source_location created, std::ui
     node_cache& cache = this_cache();
     task_node* const n = cache.take();
     if (!n) return the_slab().lost;
-    n->parent.store(parent, order::relaxed);
-    n->name.store(name, order::relaxed);
-    n->awaits.store(nullptr, order::relaxed);
+    // release: whoever sees one of these sees the id of the task before gone.
+    n->parent.store(parent, order::release);
+    n->name.store(name, order::release);
+    n->awaits.store(nullptr, order::release);
     n->created = created;
     n->at = {};
     const worker* const here = current().worker;
     const time_point now = here ? here->coarse_now() : coarse_clock();
-    n->since.store(now.time_since_epoch().count(), order::relaxed);
-    n->state.store(task_state::queued, order::relaxed);
+    n->since.store(now.time_since_epoch().count(), order::release);
+    n->state.store(task_state::queued, order::release);
     // release: a reader that sees the id sees the node that goes with it.
     n->id.store(cache.next_id(), order::release);
     return *n;
@@ -194,8 +198,10 @@ task_node& new_task_node(const char* name, std::source_location created, std::ui
 void free_task_node(task_node& n) noexcept {
     slab& s = the_slab();
     if (&n == &s.lost) return;
+    // Readers take no lock: they look at the id before and after the rest, and every store after this one is
+    // a release, so that none of it can be seen with the old id on both sides.
     n.id.store(0, order::release);
-    n.state.store(task_state::free, order::relaxed);
+    n.state.store(task_state::free, order::release);
     if (!node_cache::gone) {
         this_cache().put(n);
         return;

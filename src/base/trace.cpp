@@ -89,10 +89,11 @@ __attribute__((no_sanitize("thread"))) void copy_places(const task_node& node, s
 bool look_at(const task_node& node, seen_task& to) noexcept {
     to.id = node.id.load(order::acquire); // pairs with new_task_node: the rest belongs to this id
     if (to.id == 0) return false;
-    to.parent = node.parent.load(order::relaxed);
-    to.name = node.name.load(order::relaxed);
-    to.awaits = node.awaits.load(order::relaxed);
-    to.since = node.since.load(order::relaxed);
+    // acquire, all of them: none may move behind the second look at the id.
+    to.parent = node.parent.load(order::acquire);
+    to.name = node.name.load(order::acquire);
+    to.awaits = node.awaits.load(order::acquire);
+    to.since = node.since.load(order::acquire);
     to.state = node.state.load(order::acquire);
     copy_places(node, to);
     return node.id.load(order::acquire) == to.id && to.state != task_state::free;

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <plait/blocking_region.hpp>
 #include <plait/detail/worker.hpp>
 
 #include <chrono>
@@ -58,3 +59,21 @@ void system_policy::pause(unsigned round) noexcept {
 }
 
 } // namespace plait::detail
+
+namespace plait {
+
+blocking_region::blocking_region() noexcept : pool_{nullptr} {
+    detail::execution& e = detail::current();
+    if (!e.worker || e.blocking) return;
+    e.blocking = true;
+    pool_ = e.worker;
+    pool_->begin_blocking();
+}
+
+blocking_region::~blocking_region() {
+    if (!pool_) return;
+    pool_->end_blocking();
+    detail::current().blocking = false;
+}
+
+} // namespace plait

@@ -26,7 +26,7 @@ struct job_core::time_limit : timer, pooled {
     }
     static void fired(timer& t) noexcept {
         time_limit& self = static_cast<time_limit&>(t);
-        // The word decides against the task's end: 0 runs, 1 fires (the task waits for 2), 2 over.
+        // The word decides against the task's end: 0 runs, 1 fires (the task waits for 3), 2 over.
         std::uint32_t expected = 0;
         if (!self.phase_.compare_exchange(expected, 1)) return;
         self.scope_->stop();
@@ -45,10 +45,12 @@ struct job_core::time_limit : timer, pooled {
     atomic<std::uint32_t> phase_{0}; // 0 armed, 1 is stopping the scope, 2 the task ended first, 3 it fired
 };
 
-job_core::job_core(worker& at, const submit_options& options) noexcept
+job_core::job_core(worker& at, const submit_options& options)
     : work{nullptr}, name_{options.name}, owner_{&at}, parent_{0}, timeout_{options.timeout} {
     work::priority_ = static_cast<unsigned char>(options.priority);
     home = &at;
+    if (timeout_ != nanoseconds::max())
+        (void)at.keeper(); // if there is none to be had, the submitter hears it
     node = &new_task_node(options.name, options.created);
     parent_ = node->parent.load(order::relaxed);
     if (const context* parent = current().scope) deadline = parent->deadline;
@@ -70,28 +72,29 @@ void job_core::report(const std::exception_ptr& error) const noexcept {
 
 void job_core::begin() noexcept {
     node->state.store(task_state::running, order::relaxed);
-    if (coroutine_) owner_->remember(*this);
+    if (is_coroutine_) owner_->remember(*this);
     if (timeout_ == nanoseconds::max()) return;
     const time_point at = later(home->now(), timeout_);
     if (at < deadline) deadline = at;
     worker& keeper = home->keeper();
-    if (!coroutine_ && keeper.is_current()) overdue_at = at; // the timer has to wait for this function's end
+    if (!is_coroutine_ && keeper.is_current())
+        overdue_at = at; // the timer has to wait for this function's end
     // Without memory for it the program ends: a task must not run on without its time-out.
     limit_ = new time_limit{*this, keeper, at}; // NOLINT(bugprone-unhandled-exception-at-new)
     keeper.post(limit_->arm_);
 }
 
 bool job_core::end() noexcept {
-    if (coroutine_) owner_->forget(*this);
+    if (is_coroutine_) owner_->forget(*this);
     if (!limit_) return false;
     time_limit& limit = *std::exchange(limit_, nullptr);
     std::uint32_t expected = 0;
     const bool first = limit.phase_.compare_exchange(expected, 2);
-    // It is inside stop(): this scope must outlive that. A few instructions, which take no lock of ours.
+    // It is inside stop(): this scope must outlive that, and the user's stop callbacks in it.
     if (!first)
         for (unsigned round = 0; limit.phase_.load() != 3; ++round) system_policy::pause(round);
     // Of a function the moment of its return counts: the timer may have waited behind it.
-    const bool late = !coroutine_ && home->now() >= limit.deadline_;
+    const bool late = !is_coroutine_ && home->now() >= limit.deadline_;
     limit.keeper_.post(limit.drop_);
     return !first || late;
 }

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
+#include <plait/blocking_region.hpp>
 #include <plait/errors.hpp>
 #include <plait/task_group.hpp>
 
@@ -9,17 +10,13 @@
 namespace plait {
 
 task_group::~task_group() {
-    if (!pick_) return; // with_group has waited
+    if (!admit_) return; // with_group has waited
     core_.cancel(true);
     wait_quietly();
 }
 
 bool task_group::admit(detail::job_core& child) {
     try {
-        if (pick_) {
-            child.home->enter();
-            child.counted = true;
-        }
         if (core_.add(child)) {
             child.group = &core_;
             return true;
@@ -31,11 +28,16 @@ bool task_group::admit(detail::job_core& child) {
     return false;
 }
 
-void task_group::wait() {
-    const detail::worker* const here = detail::current().worker;
-    if (!pick_ || (here && here->single_threaded() && here == &core_.home()))
-        throw std::logic_error{"task_group::wait: would block the loop that runs the children; use "
+void task_group::refuse_own_loop() const {
+    const detail::worker& home = core_.home();
+    if (home.single_threaded() && home.is_current())
+        throw std::logic_error{"task_group: its wait would block the loop that runs the children; use "
                                "co_await plait::with_group(...)"};
+}
+
+void task_group::wait() {
+    if (!admit_) throw std::logic_error{"task_group::wait: with_group waits for its group by itself"};
+    refuse_own_loop();
     wait_quietly();
     if (auto errors = core_.take_errors(); !errors.empty()) throw error_group{std::move(errors)};
 }
@@ -52,7 +54,10 @@ void task_group::wait_quietly() {
             : work{[](detail::work& w) noexcept { static_cast<all_gone&>(w).parker.unpark(); }} {}
         detail::parker parker;
     } last;
-    if (!core_.wait_with(last)) last.parker.park();
+    if (!core_.wait_with(last)) {
+        const blocking_region elsewhere; // other threads of the pool may have to end them
+        last.parker.park();
+    }
     core_.reopen();
 }
 

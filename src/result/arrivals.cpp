@@ -4,6 +4,7 @@
 #include "base/parker.hpp"
 #include "base/spin_lock.hpp"
 
+#include <plait/blocking_region.hpp>
 #include <utility>
 
 namespace plait::detail {
@@ -37,6 +38,10 @@ struct arrivals::implementation : pooled {
         --pending;
     }
 
+    bool any() noexcept {
+        const spin_guard guard{lock};
+        return first != nullptr;
+    }
     // Under the lock.
     node* pop() noexcept {
         node* const n = first;
@@ -140,7 +145,9 @@ std::size_t arrivals::poll() noexcept {
 }
 
 std::size_t arrivals::next(time_point deadline) {
-    for (bool first_round = true;;) {
+    // It may be up to this thread to run them. Before anybody can find us here: it may throw.
+    for (node* n = self_->all; n && !self_->any(); n = n->next) n->state.before_blocking(deadline);
+    for (;;) {
         parker here;
         node* n = nullptr;
         {
@@ -149,12 +156,12 @@ std::size_t arrivals::next(time_point deadline) {
             if (!n) self_->thread = &here;
         }
         if (n) return self_->hand_out(*n);
-        if (std::exchange(first_round, false)) {
-            // It may be up to this thread to run them; then one arrives, and unparks us.
-            for (n = self_->all; n && !here.unparked(); n = n->next) n->state.before_blocking();
+        bool woken = false;
+        {
+            const blocking_region elsewhere;
+            woken = here.park_until(deadline); // wake-up: the next arrival finds us under the lock
         }
-        // Wake-up: the next arrival finds us under the lock.
-        if (here.park_until(deadline)) continue;
+        if (woken) continue;
         {
             const spin_guard guard{self_->lock};
             self_->thread = nullptr;

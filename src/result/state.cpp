@@ -4,6 +4,7 @@
 #include "base/parker.hpp"
 
 #include <future>
+#include <plait/blocking_region.hpp>
 #include <plait/detail/context.hpp>
 #include <plait/errors.hpp>
 #include <stdexcept>
@@ -21,8 +22,9 @@ struct blocked_thread final : completion {
 } // namespace
 
 bool state_base::wait_until(time_point deadline) {
-    before_blocking();
+    before_blocking(deadline);
     if (done()) return true;
+    const blocking_region elsewhere; // other threads of this pool may have to end it
     blocked_thread here;
     if (add_hook(here) == added::ready) return true;
     // Wake-up: either the completer finds the hook, and unparks, or add_hook has found the result.
@@ -33,9 +35,9 @@ bool state_base::wait_until(time_point deadline) {
     return true;
 }
 
-void state_base::before_blocking() {
+void state_base::before_blocking(time_point deadline) {
     if (done()) return;
-    help();
+    if (deadline == time_point::max()) help();
     if (done()) return;
     // Only a loop's own thread asks: to any other the task may end just now, and its executor be gone with
     // it.

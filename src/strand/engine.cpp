@@ -4,7 +4,7 @@
 #include "strand/failures.hpp"
 #include "sys/futex.hpp"
 
-#include <plait/detail/context.hpp>
+#include <plait/detail/job.hpp>
 #include <plait/errors.hpp>
 #include <string>
 
@@ -12,6 +12,7 @@ namespace plait::detail {
 
 engine::engine(const char* kind, unhandled_handler handler)
     : kind_{kind}, failures_{make_failure_handler(kind, std::move(handler))} {
+    for (context* ring : {&roots_, &stopped_roots_}) ring->previous = ring->next = ring;
     engine_begins();
 }
 
@@ -41,10 +42,11 @@ void engine::leave(std::uint32_t n) noexcept {
 void engine::left(std::uint32_t before, std::uint32_t n) noexcept {
     if (before / one != n) return;
     // The last one out. With `deferred` set the engine lives on until on_idle() has been called, which
-    // happens once; otherwise it may be gone already, and the address alone is used.
-    if (!(before & deferred_bit)) {
-        if (before & closed_bit) futex_wake_all(live_.address());
-    } else if (live_.fetch_and(~deferred_bit, order::acq_rel) & deferred_bit) {
+    // happens once; otherwise it may be gone already, and the address alone is used. Somebody may wait in
+    // shutdown in either case: while `run` drains its loop, say.
+    if (before & closed_bit) futex_wake_all(live_.address());
+    if (!(before & deferred_bit)) return;
+    if (live_.fetch_and(~deferred_bit, order::acq_rel) & deferred_bit) {
         on_idle();
     }
 }
@@ -67,29 +69,46 @@ void engine::defer() noexcept {
     if (before / one == 0 && (live_.fetch_and(~deferred_bit, order::acq_rel) & deferred_bit)) on_idle();
 }
 
-void engine::remember(context& root) noexcept {
+void engine::remember(job_core& root) noexcept {
     {
         const std::lock_guard guard{roots_mutex_};
-        root.previous = nullptr;
-        root.next = roots_;
-        if (roots_) roots_->previous = &root;
-        roots_ = &root;
+        link(root, roots_);
     }
     // It was taken from the queue before cancel_pending(), and may come too late for stop_roots(). The flag
     // is set before that takes the lock, so one of the two has seen the other.
     if (cancelling_.load(order::acquire) != 0) root.stop();
 }
 
-void engine::forget(context& root) noexcept {
+void engine::forget(job_core& root) noexcept {
     const std::lock_guard guard{roots_mutex_};
-    (root.previous ? root.previous->next : roots_) = root.next;
-    if (root.next) root.next->previous = root.previous;
+    unlink(root);
+}
+
+// Under roots_mutex_.
+void engine::link(context& root, context& ring) noexcept {
+    root.previous = &ring;
+    root.next = ring.next;
+    ring.next->previous = &root;
+    ring.next = &root;
+}
+void engine::unlink(context& root) noexcept {
+    root.previous->next = root.next;
+    root.next->previous = root.previous;
 }
 
 void engine::stop_roots() noexcept {
-    // Under the lock, so that none of them ends meanwhile; stop() takes no lock of ours, and posts at most.
-    const std::lock_guard guard{roots_mutex_};
-    for (context* c = roots_; c; c = c->next) c->stop();
+    // One at a time, kept, and without the lock: a stop runs callbacks of the user's.
+    std::unique_lock guard{roots_mutex_};
+    while (roots_.next != &roots_) {
+        auto& root = static_cast<job_core&>(*roots_.next);
+        root.keep();
+        unlink(root);
+        link(root, stopped_roots_);
+        guard.unlock();
+        root.stop();
+        root.let_go();
+        guard.lock();
+    }
 }
 
 std::exception_ptr engine::refusal() const noexcept {
@@ -118,7 +137,7 @@ void engine::initialize(function<void()>& initializer) noexcept {
     }
 }
 
-worker& engine::keeper() noexcept {
+worker& engine::keeper() {
     if (worker* k = keeper_.load(std::memory_order_acquire)) return *k;
     const std::lock_guard guard{keeper_mutex_};
     worker* k = keeper_.load(std::memory_order_relaxed);

@@ -7,6 +7,7 @@
 #include <atomic>
 #include <cstddef>
 #include <mutex>
+#include <plait/detail/context.hpp>
 #include <plait/detail/worker.hpp>
 #include <plait/executor.hpp>
 
@@ -26,9 +27,9 @@ class engine : public worker {
     void enter() override;
     void leave() noexcept override;
     failure_handler& failures() noexcept override { return *failures_; }
-    void remember(context& root) noexcept override;
-    void forget(context& root) noexcept override;
-    worker& keeper() noexcept override;
+    void remember(job_core& root) noexcept override;
+    void forget(job_core& root) noexcept override;
+    worker& keeper() override;
 
     /// Lets nobody in any more. True: it was open until now.
     bool close() noexcept;
@@ -69,13 +70,16 @@ class engine : public worker {
     static constexpr std::uint32_t closed_bit = 1, deferred_bit = 2, one = 4;
 
     void left(std::uint32_t before, std::uint32_t n) noexcept;
+    static void link(context& root, context& ring) noexcept;
+    static void unlink(context& root) noexcept;
 
     const char* kind_;
     failure_handler_ptr failures_; // shared with futures whose tasks have failed
     atomic<std::uint32_t> live_{0};
     std::atomic<int> owners_{1};
     std::mutex roots_mutex_;
-    context* roots_ = nullptr; // guarded by roots_mutex_
+    context roots_; // guarded by roots_mutex_, as the next: a ring, with a link that belongs to nobody
+    context stopped_roots_; // those that stop_roots() has come to
     atomic<std::uint32_t> cancelling_{0};
     std::mutex initializer_mutex_;
     atomic<std::uint32_t> broken_{0};

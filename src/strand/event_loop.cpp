@@ -5,6 +5,7 @@
 #include "strand/loop_engine.hpp"
 #include "strand/watchdog.hpp"
 
+#include <condition_variable>
 #include <mutex>
 #include <plait/errors.hpp>
 #include <stdexcept>
@@ -17,14 +18,19 @@ struct event_loop::implementation {
         engine->report_slow_tasks(o.slow_task_threshold);
     }
 
+    // Whatever is submitted needs somebody to run it: the thread that drives `run` now, or the loop's own.
+    void see_it_driven() {
+        const std::lock_guard guard{mutex};
+        if (now != phase::unused) return;
+        engine->start_thread();
+        now = phase::threaded;
+    }
+
     detail::engine_ref<detail::loop_engine> engine;
     std::mutex mutex;
-    enum class phase : unsigned char {
-        unused,
-        driven,
-        threaded,
-        ended
-    } now = phase::unused; // guarded by mutex
+    std::condition_variable driver_gone;
+    enum class phase : unsigned char { unused, driven, threaded } now = phase::unused; // guarded by mutex
+    std::mutex ending; // one shutdown after the other; both return after the end
 };
 
 event_loop::event_loop(event_loop_options options) : self_{new implementation{options}} {}
@@ -43,13 +49,21 @@ event_loop::~event_loop() {
 
 detail::worker& event_loop::engine() noexcept { return *self_->engine; }
 
-// Whatever is submitted needs somebody to run it: the thread that drives `run` now, or the loop's own.
-detail::worker& event_loop::pick() {
-    const std::lock_guard guard{self_->mutex};
-    if (self_->now == implementation::phase::unused && !self_->engine->closed()) {
-        self_->engine->start_thread();
-        self_->now = implementation::phase::threaded;
+// Counted in first: if `run` comes to its end meanwhile, either it sees that somebody is in, and drives on,
+// or we see that nobody drives.
+detail::worker& event_loop::admit() {
+    self_->engine->enter();
+    try {
+        self_->see_it_driven();
+    } catch (...) {
+        self_->engine->leave();
+        throw;
     }
+    return *self_->engine;
+}
+
+detail::worker& event_loop::pick() {
+    if (!self_->engine->closed()) self_->see_it_driven();
     return *self_->engine;
 }
 
@@ -94,13 +108,24 @@ void event_loop::finish_run(detail::state_base& main_task, detail::work& queued,
             return !hooked || hook.over();
         });
         if (hooked) hook.wait_gone();
-        loop.drain();
-    }
-    {
-        const std::lock_guard guard{self_->mutex};
-        self_->now = phase::unused;
+        do loop.drain();
+        while (!end_run());
     }
     if (was_interrupted) throw interrupted{};
+}
+
+// False: somebody has come in since the loop was drained, and nobody else drives it.
+bool event_loop::end_run() {
+    using phase = implementation::phase;
+    const auto set = [this](phase from, phase to) {
+        const std::lock_guard guard{self_->mutex};
+        if (self_->now == from) self_->now = to;
+        return self_->now == to;
+    };
+    set(phase::driven, phase::unused);
+    if (!self_->engine->idle() && set(phase::unused, phase::driven)) return false;
+    self_->driver_gone.notify_all();
+    return true;
 }
 
 void event_loop::shutdown(const shutdown_options& options) {
@@ -116,11 +141,16 @@ void event_loop::shutdown(const shutdown_options& options) {
     }
     if (!options.wait) return;
     loop.wait_idle();
-    const std::lock_guard guard{self_->mutex};
+    const std::lock_guard one_after_the_other{self_->ending};
+    {
+        std::unique_lock guard{self_->mutex};
+        self_->driver_gone.wait(guard, [&] { return self_->now != implementation::phase::driven; });
+    }
     loop.stop();
     loop.join();
-    loop.clear_locals(); // of `run` in a caller's thread; the loop's own has done so itself
-    self_->now = implementation::phase::ended;
+    // Of `run` in a caller's thread; the loop's own has done so itself.
+    loop.run_left_behind();
+    loop.clear_locals();
 }
 
 } // namespace plait

@@ -9,6 +9,7 @@
 #include <new>
 #include <stdexcept>
 #include <sys/socket.h>
+#include <system_error>
 
 namespace plait::detail {
 namespace {
@@ -33,17 +34,22 @@ const char* waits_for(transfer::kind k) noexcept {
 
 int stream::attach(worker& home) noexcept {
     if (!fd_) return 0;
-    auto& keeper = static_cast<loop_engine&>(home.keeper()); // every keeper is a loop
-    if (loop_ == &keeper) home_ = &home;
-    if (loop_ == &keeper || reader_ || writer_) return 0;
-    const bool moves = loop_ != nullptr;
-    detach(); // from a loop that may be gone by now, as after one `run` and before the next
+    loop_engine* at = nullptr;
     registration* fresh = nullptr;
+    bool moves = false;
     try {
+        at = static_cast<loop_engine*>(&home.keeper()); // every keeper is a loop
+        if (loop_ == at) home_ = &home;
+        if (loop_ == at || reader_ || writer_) return 0;
+        moves = loop_ != nullptr;
+        detach(); // from a loop that may be gone by now, as after one `run` and before the next
         fresh = new registration{*this};
     } catch (const std::bad_alloc&) {
         return ENOMEM;
+    } catch (const std::system_error& none) {
+        return none.code().value();
     }
+    loop_engine& keeper = *at;
     if (const int error = keeper.try_watch(fd_.get(), *fresh)) {
         delete fresh;
         return error;

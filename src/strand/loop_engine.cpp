@@ -54,7 +54,7 @@ loop_engine::~loop_engine() {
     delete locals_;
 }
 
-bool loop_engine::is_current() const noexcept { return current().worker == this; }
+bool loop_engine::is_current() const noexcept { return current().runs(*this); }
 
 void loop_engine::post(work& w) noexcept {
     if (is_current())
@@ -123,6 +123,7 @@ loop_engine::session::session(loop_engine& l) noexcept : before_{current()} {
     e = {};
     e.worker = &l;
     e.locals = l.locals_;
+    e.outer = &before_;
 }
 
 loop_engine::session::~session() { current() = before_; }
@@ -188,6 +189,7 @@ void loop_engine::run_here(work& w) noexcept {
 }
 
 void loop_engine::run_left_behind() noexcept {
+    take_inbox();
     if (ready_.empty()) return;
     const session here{*this};
     run_ready();

@@ -45,7 +45,7 @@ class loop_engine final : public engine {
     void post(work& w) noexcept override;
     bool is_current() const noexcept override;
     bool single_threaded() const noexcept override { return true; }
-    worker& keeper() noexcept override { return *this; }
+    worker& keeper() override { return *this; }
     time_point coarse_now() const noexcept override { return now_; }
     void add_timer(timer& t) noexcept override { timers_.add(t); }
     void remove_timer(timer& t) noexcept override { timers_.remove(t); }

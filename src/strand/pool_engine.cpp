@@ -16,7 +16,11 @@ pool_engine::pool_engine(std::size_t workers, const char* name, function<void()>
     : engine{"thread_pool", std::move(handler)},
       name_{name},
       initializer_{std::move(initializer)},
-      queues_(workers) {}
+      workers_{workers},
+      queues_(workers + most_spares),
+      slots_{static_cast<std::uint32_t>(workers)} {
+    parked_.reserve(queues_.size());
+}
 
 pool_engine::~pool_engine() {
     // A thread that posted the last work may still be leaving post(): past this lock it has.
@@ -27,37 +31,56 @@ pool_engine::~pool_engine() {
 
 void pool_engine::start() {
     try {
-        for (unsigned slot = 0; slot < queues_.size(); ++slot) {
-            add_owner();
-            try {
-                threads_.emplace_back([this, slot] { thread_main(slot); });
-            } catch (...) {
-                release_owner();
-                throw;
-            }
-        }
+        for (unsigned slot = 0; slot < workers_; ++slot) start_thread(slot, false);
     } catch (...) {
         stop_and_join();
         throw;
     }
 }
 
-// Under lock_. True: the caller wakes one sleeper, by epoch_'s address alone, after it has let go of the
-// lock.
-bool pool_engine::request_wake() noexcept {
-    if (waking_ || sleepers_.load(order::relaxed) == 0) return false;
+void pool_engine::start_thread(unsigned slot, bool woken) {
+    const std::lock_guard guard{threads_mutex_};
+    if (joining_) return;
+    add_owner();
+    try {
+        threads_.emplace_back([this, slot, woken] { thread_main(slot, woken); });
+    } catch (...) {
+        release_owner();
+        throw;
+    }
+}
+
+// Under lock_.
+pool_engine::wake_order pool_engine::request_wake() noexcept {
+    if (waking_ || sleepers_.load(order::relaxed) == 0) return {};
     waking_ = true;
-    epoch_.fetch_add(1, order::release);
-    return true;
+    if (asleep_ != 0) {
+        epoch_.fetch_add(1, order::release);
+        return {wake::sleeper, epoch_.address()};
+    }
+    return take_place();
+}
+
+// By those addresses alone: once the lock is released the pool may end, and be gone.
+void pool_engine::carry_out(wake_order order) noexcept {
+    if (order.address)
+        futex_wake(order.address);
+    else if (order.what == wake::fresh)
+        start_spare();
 }
 
 void pool_engine::wake_one() noexcept {
-    bool wake = false;
+    wake_order order;
     {
         const spin_guard guard{lock_};
-        wake = request_wake();
+        order = request_wake();
     }
-    if (wake) futex_wake(epoch_.address());
+    carry_out(order);
+}
+
+// By a worker that was woken and has found work: what was queued meanwhile may be some other's.
+void pool_engine::pass_wake_on() noexcept {
+    if (sleepers_.load(order::seq_cst) != 0 && work_anywhere()) wake_one();
 }
 
 void pool_engine::push_own(local_queue& q, work_queue& items, std::uint32_t n) noexcept {
@@ -78,16 +101,14 @@ void pool_engine::post(work& w) noexcept {
         return push_own(queues_[e.slot], single, 1);
     }
     const std::size_t priority = w.unstarted_ ? w.priority_ : 0U;
-    const std::uint32_t* const word =
-        epoch_.address(); // once the lock is released the pool may end, and be gone
-    bool wake = false;
+    wake_order order;
     {
         const spin_guard guard{lock_};
         inbox_[priority].push(w);
         inbox_count_.store(inbox_count_.load(order::relaxed) + 1, order::relaxed);
-        wake = request_wake();
+        order = request_wake();
     }
-    if (wake) futex_wake(word);
+    carry_out(order);
 }
 
 void pool_engine::leave() noexcept {
@@ -130,7 +151,7 @@ work* pool_engine::take_injected(unsigned slot) noexcept {
         take_inbox();
         const std::uint32_t waiting = injected_count_.load(order::relaxed);
         if (waiting == 0) return nullptr;
-        const auto share = static_cast<std::uint32_t>(waiting / (2 * queues_.size()));
+        const auto share = static_cast<std::uint32_t>(waiting / (2 * workers_));
         const std::uint32_t batch = std::clamp(share, 1U, largest_batch);
         while (n < batch) {
             const bool lowest_first = ++injected_turn_ % high_share == 0;
@@ -154,7 +175,7 @@ work* pool_engine::take_injected(unsigned slot) noexcept {
 
 // Half of what the first worker after us has that has anything.
 work* pool_engine::steal(unsigned slot) noexcept {
-    const std::size_t n = queues_.size();
+    const std::size_t n = slots_.load(order::relaxed);
     for (std::size_t i = 1; i < n; ++i) {
         local_queue& victim = queues_[(slot + i) % n];
         if (victim.size.load(order::relaxed) == 0) continue;
@@ -197,7 +218,8 @@ work* pool_engine::next(unsigned slot, unsigned& turn) noexcept {
 
 bool pool_engine::work_anywhere() const noexcept {
     if (inbox_count_.load(order::relaxed) != 0 || injected_count_.load(order::relaxed) != 0) return true;
-    return std::any_of(queues_.begin(), queues_.end(),
+    const auto end = queues_.begin() + slots_.load(order::relaxed);
+    return std::any_of(queues_.begin(), end,
                        [](const local_queue& q) { return q.size.load(order::seq_cst) != 0; });
 }
 
@@ -212,16 +234,18 @@ bool pool_engine::sleep() noexcept {
             sleepers_.fetch_sub(1, order::relaxed);
             return !(stop_ && !work_anywhere());
         }
+        ++asleep_;
         epoch = epoch_.load(order::relaxed);
     }
     futex_wait(epoch_.address(), epoch);
     const spin_guard guard{lock_};
+    --asleep_;
     sleepers_.fetch_sub(1, order::relaxed);
-    waking_ = false; // before we search: a wake that was swallowed until now is made good by that search
+    waking_ = false; // before we search: see invariant W
     return true;
 }
 
-void pool_engine::thread_main(unsigned slot) noexcept {
+void pool_engine::thread_main(unsigned slot, bool woken) noexcept {
     ::pthread_setname_np(::pthread_self(), name_);
     {
         locals mine;
@@ -231,12 +255,20 @@ void pool_engine::thread_main(unsigned slot) noexcept {
         e.locals = &mine;
         e.slot = slot;
         initialize(initializer_);
+        if (woken) { // a spare one, to whom a wake has come
+            const spin_guard guard{lock_};
+            waking_ = false;
+        }
         unsigned turn = 0;
         for (;;) {
-            if (work* w = next(slot, turn))
+            if (work* w = next(slot, turn)) {
+                if (std::exchange(woken, false)) pass_wake_on();
                 w->run();
-            else if (!sleep())
-                break;
+                if (surplus_.load(order::relaxed) != 0) woken = park(slot);
+            } else {
+                woken = true;
+                if (!sleep()) break;
+            }
         }
         mine.clear();
         current() = {};
@@ -266,7 +298,8 @@ void pool_engine::refuse_queued() noexcept {
         for (work_queue& q : injected_)
             injected_count_.store(injected_count_.load(order::relaxed) - sort_out(q), order::relaxed);
     }
-    for (local_queue& q : queues_) {
+    for (std::size_t i = 0; i < slots_.load(order::relaxed); ++i) {
+        local_queue& q = queues_[i];
         const spin_guard guard{q.lock};
         q.size.store(q.size.load(order::relaxed) - sort_out(q.queue), order::relaxed);
     }
@@ -274,12 +307,16 @@ void pool_engine::refuse_queued() noexcept {
 }
 
 void pool_engine::request_stop() noexcept {
+    std::vector<local_queue*> spares;
     {
         const spin_guard guard{lock_};
         stop_ = true;
         epoch_.fetch_add(1, order::release);
+        spares.swap(parked_);
+        for (local_queue* q : spares) q->parked.store(0, order::release);
     }
     futex_wake_all(epoch_.address());
+    for (local_queue* q : spares) futex_wake(q->parked.address());
 }
 
 void pool_engine::on_idle() noexcept {
@@ -292,7 +329,13 @@ void pool_engine::on_idle() noexcept {
 
 void pool_engine::stop_and_join() noexcept {
     request_stop();
-    for (std::thread& t : threads_)
+    std::vector<std::thread> ending;
+    {
+        const std::lock_guard guard{threads_mutex_};
+        joining_ = true;
+        ending.swap(threads_);
+    }
+    for (std::thread& t : ending)
         if (t.joinable()) t.join();
 }
 

@@ -6,6 +6,7 @@
 
 #include <array>
 #include <memory>
+#include <mutex>
 #include <thread>
 #include <vector>
 
@@ -19,8 +20,8 @@ namespace plait::detail {
 /// Workers steal from each other's queues; what a worker posts goes to its own. Locks are taken in the order
 /// injected_lock_, lock_.
 ///
-/// Invariant W: if work is queued and every worker sleeps, a wake is under way (`epoch_` has changed since
-/// the sleepers read it). It holds because
+/// Invariant W: if work is queued and a worker sleeps, a wake is under way (`epoch_` has changed since the
+/// sleepers read it), or a worker that is awake has yet to look everywhere. It holds because
 ///   - whoever adds to the inbox, and whoever goes to sleep, does so under `lock_`; what leaves the inbox is
 ///     under the same lock counted as in the injector, so that one of the two counts tells a worker that is
 ///     about to sleep of it. Outside of that lock the counts only fall, by the hand of a worker that is awake
@@ -28,8 +29,16 @@ namespace plait::detail {
 ///   - a worker that adds to its own queue does an RMW on that queue's size and then reads `sleepers_`, while
 ///     a worker that goes to sleep does an RMW on `sleepers_` and then reads every size, all seq_cst: not
 ///     both can miss. Sizes fall under the queue's lock only, and wake nobody;
-///   - a wake is swallowed only while another is under way, and its receiver clears `waking_` before it
-///     searches.
+///   - a wake is swallowed only while another is under way. Its receiver clears `waking_` under `lock_`, so
+///   that
+///     it sees what was queued before, searches, and if it finds work it looks everywhere once more and
+///     passes the wake on.
+///
+/// Blocking: a thread in a `blocking_region` lets a spare one take its place. The place is offered as if a
+/// worker slept there: it is in `sleepers_`, and a wake that finds nobody asleep starts a spare thread, or
+/// one that is parked. When the region has ended there may be a thread too many, and the next to end a task
+/// parks. The numbers (guarded by `lock_`): `blocked_` threads are in a region, `extra_` spare ones have
+/// taken places, `offered_` places stand open; `surplus_` is by how much `extra_` exceeds `blocked_`.
 ///
 /// Counting out: a task that ends on one of the threads is first noted in that thread's own `left`, so that
 /// those who post and those who work do not fight over the engine's word. Until it is passed on the word is
@@ -43,11 +52,13 @@ class pool_engine final : public engine {
 
     void post(work& w) noexcept override;
     void leave() noexcept override;
-    bool is_current() const noexcept override { return current().worker == this; }
+    void begin_blocking() noexcept override;
+    void end_blocking() noexcept override;
+    bool is_current() const noexcept override { return current().runs(*this); }
 
     /// Starts the threads; throws system_error, having stopped those that it could start.
     void start();
-    std::size_t size() const noexcept { return queues_.size(); }
+    std::size_t size() const noexcept { return workers_; }
 
     /// Takes every task that has not begun out of the queues and refuses it.
     void refuse_queued() noexcept;
@@ -56,6 +67,7 @@ class pool_engine final : public engine {
 
   private:
     static constexpr std::size_t priorities = 3;
+    static constexpr std::size_t most_spares = 256;
     static constexpr std::uint32_t largest_batch = 32;
     static constexpr unsigned own_share = 61;  // own tasks in a row before a look at the injector
     static constexpr unsigned high_share = 16; // tasks in a row before the lowest priority has its turn
@@ -65,11 +77,20 @@ class pool_engine final : public engine {
         atomic<std::uint32_t> size{0}; // changed under lock
         work_queue queue;              // guarded by lock
         std::uint32_t left = 0; // the worker's own: tasks that have ended here, still to be counted out
+        atomic<std::uint32_t> parked{0}; // a spare thread sleeps here
+    };
+    enum class wake : unsigned char { nobody, sleeper, parked, fresh };
+    /// Whom to wake, once the lock is released: by `address` alone, but for a fresh one, for whom the engine
+    /// is kept.
+    struct wake_order {
+        wake what = wake::nobody;
+        const std::uint32_t* address = nullptr;
     };
 
     ~pool_engine() override;
     void on_idle() noexcept override;
-    void thread_main(unsigned slot) noexcept;
+    void thread_main(unsigned slot, bool woken) noexcept;
+    void start_thread(unsigned slot, bool woken);
 
     work* next(unsigned slot, unsigned& turn) noexcept;
     work* take_own(unsigned slot) noexcept;
@@ -79,8 +100,14 @@ class pool_engine final : public engine {
     work* steal(unsigned slot) noexcept;
     bool sleep() noexcept;
     bool work_anywhere() const noexcept;
-    bool request_wake() noexcept;
+    wake_order request_wake() noexcept;
+    void carry_out(wake_order order) noexcept;
     void wake_one() noexcept;
+    void pass_wake_on() noexcept;
+    void start_spare() noexcept;
+    void recount() noexcept;
+    wake_order take_place() noexcept;
+    bool park(unsigned slot) noexcept;
     void push_own(local_queue& q, work_queue& items, std::uint32_t n) noexcept;
     void request_stop() noexcept;
 
@@ -93,7 +120,12 @@ class pool_engine final : public engine {
     atomic<std::uint32_t> inbox_count_{0};     // changed under lock_
     bool waking_ = false;                      // guarded by lock_: a wake is under way
     bool stop_ = false;                        // guarded by lock_
-    atomic<std::uint32_t> sleepers_{0};        // changed under lock_
+    std::uint32_t asleep_ = 0;                 // guarded by lock_: threads that sleep on epoch_
+    std::uint32_t blocked_ = 0;                // guarded by lock_
+    std::uint32_t extra_ = 0;                  // guarded by lock_
+    std::uint32_t offered_ = 0;                // guarded by lock_
+    atomic<std::uint32_t> surplus_{0};         // changed under lock_
+    atomic<std::uint32_t> sleepers_{0};        // changed under lock_: asleep_ + offered_
     atomic<std::uint32_t> epoch_{0};           // changed under lock_; the futex word
 
     // On a line of its own: the workers', while the one above is also that of those who post.
@@ -102,8 +134,13 @@ class pool_engine final : public engine {
     std::array<work_queue, priorities> injected_; // guarded by injected_lock_
     unsigned injected_turn_ = 0;                  // guarded by injected_lock_
 
-    std::vector<local_queue> queues_;
-    std::vector<std::thread> threads_;
+    const std::size_t workers_;
+    std::vector<local_queue> queues_;  // one for each worker, then one for each spare thread there may be
+    atomic<std::uint32_t> slots_;      // changed under lock_: how many of them have had a thread
+    std::vector<local_queue*> parked_; // guarded by lock_; has room for all spares
+    std::mutex threads_mutex_;
+    bool joining_ = false;             // guarded by threads_mutex_: no more spares
+    std::vector<std::thread> threads_; // guarded by threads_mutex_
 };
 
 } // namespace plait::detail

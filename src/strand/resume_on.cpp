@@ -1,7 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <plait/resume_on.hpp>
 
+#include <stdexcept>
+
 namespace plait::detail {
+
+bool move_awaiter::await_ready() const {
+    if (!to_->driven())
+        throw std::logic_error{
+            "resume_on: this serial has no thread that could go on with the task; only a task "
+            "that was submitted to it can come back to it"};
+    return false;
+}
 
 void move_awaiter::await_suspend(std::coroutine_handle<> h) {
     handle_ = h;

@@ -32,6 +32,7 @@ class serial_engine final : public detail::engine {
         task.keep(); // a posted coroutine has no future that would outlive its end
         {
             const std::lock_guard guard{mutex_};
+            const driving here{drivers_};
             loop_->run_here(w);
             loop_->drive_until([&] { return task.is_done(); });
             if (!loop_->is_current()) loop_->run_left_behind(); // else whoever drives it does
@@ -46,7 +47,8 @@ class serial_engine final : public detail::engine {
     }
     bool is_current() const noexcept override { return loop_->is_current(); }
     bool single_threaded() const noexcept override { return true; }
-    worker& keeper() noexcept override { return *loop_; }
+    bool driven() const noexcept override { return drivers_.load(detail::order::acquire) != 0; }
+    worker& keeper() override { return *loop_; }
     detail::time_point coarse_now() const noexcept override { return loop_->coarse_now(); }
 
     void end_locals() noexcept {
@@ -55,8 +57,17 @@ class serial_engine final : public detail::engine {
     }
 
   private:
+    struct driving {
+        explicit driving(detail::atomic<std::uint32_t>& n) noexcept : drivers{n} { drivers.fetch_add(1); }
+        ~driving() { drivers.fetch_sub(1); }
+        driving(const driving&) = delete;
+        driving& operator=(const driving&) = delete;
+        detail::atomic<std::uint32_t>& drivers;
+    };
     ~serial_engine() override = default;
     void on_idle() noexcept override {}
+
+    detail::atomic<std::uint32_t> drivers_{0}; // a task, and those that it has submitted
 
     std::recursive_mutex mutex_; // one task after another; a task may submit another one
     detail::engine_ref<detail::loop_engine> loop_;

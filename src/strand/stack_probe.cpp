@@ -9,6 +9,7 @@
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
+#include <cstring>
 #include <cxxabi.h>
 #include <dlfcn.h>
 #include <execinfo.h>
@@ -30,7 +31,8 @@ struct probe {
     std::array<void*, 48> frames{};
     int count = 0;
     bool in_task = false;
-    const char* name = nullptr;
+    std::array<char, 64> name{}; // a copy: the task may end, and take its name along
+    const char* name_at = nullptr;
     std::source_location created;
     std::source_location at;
 };
@@ -61,7 +63,9 @@ extern "C" void on_probe(int) {
         const task_node* node = node_of(current().scope);
         answer.in_task = node != nullptr;
         if (node) {
-            answer.name = node->name.load(order::relaxed);
+            answer.name_at = node->name.load(order::relaxed);
+            answer.name.front() = '\0';
+            if (answer.name_at) *::stpncpy(answer.name.data(), answer.name_at, answer.name.size() - 1) = '\0';
             answer.created = node->created;
             answer.at = node->at;
         }
@@ -130,7 +134,7 @@ thread_stack probe_stack(::pthread_t thread, nanoseconds patience) {
         if (late) system_policy::pause(64);
     }
     result.in_task = answer.in_task;
-    if (answer.in_task) result.task = {answer.name, answer.created, answer.at};
+    if (answer.in_task) result.task = {answer.name.data(), answer.name_at, answer.created, answer.at};
     for (int i = 2; i < answer.count; ++i) // without the handler and the signal's own frame
         result.text += "    at " + frame_text(answer.frames[static_cast<std::size_t>(i)]) + "\n";
     answer.state.store(phase::idle, order::release);

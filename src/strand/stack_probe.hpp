@@ -12,7 +12,8 @@ namespace plait::detail {
 struct thread_stack {
     bool in_task = false;
     struct {
-        const char* name = nullptr;
+        std::string name;              // empty: it has none
+        const char* name_at = nullptr; // tells names apart; may be gone
         std::source_location created;
         std::source_location at; // the await that it last reached
     } task;

@@ -156,13 +156,13 @@ class watchdog {
         try {
             const thread_stack s = probe_stack(l.thread_, patience);
             if (!s.text.empty() && !s.in_task) return; // between tasks: the machine has no time for us
-            if (!remember({s.task.name, s.task.created.file_name(), s.task.created.line(),
+            if (!remember({s.task.name_at, s.task.created.file_name(), s.task.created.line(),
                            s.task.at.file_name(), s.task.at.line(), l.loop_.running()}))
                 return;
             const auto share =
                 static_cast<int>(100 * hold.ran.count() / std::max<std::int64_t>(hold.lasted.count(), 1));
             std::string text = std::string{"plait: "} + l.loop_.kind() + " '" + l.name_ + "': ";
-            text += s.task.name ? "task '" + std::string{s.task.name} + "'" : std::string{"a task"};
+            text += s.task.name.empty() ? std::string{"a task"} : "task '" + s.task.name + "'";
             text += " has held the loop for " + seconds(hold.lasted) + " and ran " + std::to_string(share) +
                     " % of that";
             if (s.task.at.line() != 0) text += ", after its await at " + place(s.task.at);

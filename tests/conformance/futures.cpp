@@ -199,6 +199,25 @@ TYPED_TEST(Futures, E13_DestroyingAFutureNeitherBlocksNorCancels) {
     }
 }
 
+TYPED_TEST(Futures, E13_AFailureThatIsThereAlreadyIsToldWhenTheFutureGoes) {
+    unhandled_log log;
+    plait::future<int> outlives;
+    {
+        auto ex = make<TypeParam>({.workers = 1, .on_unhandled = log.handler()});
+        auto read = ex.submit(fails, std::string{"read"});
+        EXPECT_THROW(read.get(), std::runtime_error);
+        auto dropped = ex.submit(fails, std::string{"dropped when it had failed"});
+        dropped.wait();
+        outlives = ex.submit(fails, std::string{"dropped when the executor was gone"});
+        outlives.wait();
+        EXPECT_EQ(log.texts, std::vector<std::string>{});
+    }
+    EXPECT_EQ(log.texts, std::vector<std::string>{"dropped when it had failed"});
+    outlives = {};
+    EXPECT_EQ(log.texts,
+              (std::vector<std::string>{"dropped when it had failed", "dropped when the executor was gone"}));
+}
+
 TYPED_TEST(Futures, E14_APostedFailureReachesTheHandlerAndTheWorkerGoesOn) {
     if constexpr (!in_process<TypeParam>) {
         skip_for<TypeParam>(because::no_post);

@@ -6,6 +6,9 @@
 #include "strand/loop_engine.hpp"
 
 #include <plait/errors.hpp>
+#include <plait/this_task.hpp>
+
+#include <thread>
 
 namespace plait::test {
 namespace {
@@ -95,6 +98,32 @@ TYPED_TEST(Timeout, C22_ATaskThatCatchesTheCancelGivesWhatItThenReturnsOrThrows)
         }
         co_await yield();
     });
+}
+
+TYPED_TEST(Timeout, C22_TheSameUnderSubmitsTimeOut) {
+    const auto resists = []() -> task<int> {
+        try {
+            co_await sleep_for(1h);
+        } catch (const cancelled&) {}
+        co_return 5;
+    };
+    EXPECT_EQ(this->ex.submit({.timeout = 1ms}, resists).get(), 5);
+    auto stopped = this->ex.submit({.timeout = 1ms}, forever);
+    EXPECT_THROW(stopped.get(), timeout_error);
+}
+
+TYPED_TEST(Timeout, C21_AFunctionsTimeOutHoldsAlsoWhereItHoldsUpTheLoop) {
+    const auto until_stopped = [] {
+        while (!this_task::stop_token().stop_requested()) std::this_thread::yield();
+        return 5;
+    };
+    auto late = this->ex.submit({.timeout = 1ms}, until_stopped);
+    EXPECT_THROW(late.get(), timeout_error);
+    auto checked = this->ex.submit({.timeout = 1ms}, [] {
+        for (;;) this_task::checkpoint();
+    });
+    EXPECT_THROW(checked.get(), timeout_error);
+    EXPECT_EQ(this->ex.submit({.timeout = 1h}, [] { return 6; }).get(), 6);
 }
 
 TYPED_TEST(Timeout, C23_ZeroOrNegativeATaskIsNeverStarted) {

@@ -7,6 +7,9 @@ import tree
 
 LONGEST, LONGEST_TEST = 400, 500
 SLEEP = re.compile(r"this_thread\s*::\s*sleep_(for|until)|\b(u|nano)sleep\s*\(|(?<![\w.>])::sleep\s*\(")
+# GCC 12 compiles `if (co_await x) co_return y;` and `a ? b : co_await c` wrongly (docs/pitfalls.md): a name comes first.
+AWAIT_IN_CONDITION = re.compile(r"\b(if|while|switch) (?:constexpr )?\((?![^;{}]*[\w>&*] \w+ = co_await)[^;{}]*co_await[^;{}]*\) *(\{|$|co_return)|"
+                                r"\?[^;?]*co_await")
 
 faults, checked = [], 0
 for path in tree.sources("include", "src", "apps", "tests", "bench", "examples"):
@@ -20,6 +23,9 @@ for path in tree.sources("include", "src", "apps", "tests", "bench", "examples")
         faults.append(f"{name}:1: the first line is the SPDX line")
     if path.suffix == ".hpp" and "#pragma once" not in lines[:40]:
         faults.append(f"{name}: no #pragma once")
+    for number, line in tree.code_lines(path):
+        if AWAIT_IN_CONDITION.search(line):
+            faults.append(f"{name}:{number}: GCC 12 miscompiles co_await in a condition: give the value a name first")
     if name.parts[0] == "tests":
         for number, line in tree.code_lines(path):
             if SLEEP.search(line):

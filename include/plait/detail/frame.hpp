@@ -16,6 +16,13 @@ namespace plait::detail {
 struct pooled {
     static void* operator new(std::size_t size) { return allocate_block(size); }
     static void operator delete(void* block, std::size_t size) noexcept { free_block(block, size); }
+    // What asks for more than 16: a closure with a vector register in it.
+    static void* operator new(std::size_t size, std::align_val_t alignment) {
+        return ::operator new(size, alignment);
+    }
+    static void operator delete(void* block, std::align_val_t alignment) noexcept {
+        ::operator delete(block, alignment);
+    }
 };
 
 } // namespace plait::detail

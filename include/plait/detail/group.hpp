@@ -16,7 +16,7 @@ class [[gnu::visibility("default")]] group_core {
     group_core(const group_core&) = delete;
     group_core& operator=(const group_core&) = delete;
 
-    worker& home() noexcept { return *home_; }
+    worker& home() const noexcept { return *home_; }
 
     /// Counts a child in. False: the group is stopping, so it is to be cancelled rather than run.
     /// Throws logic_error in a group that has ended.

@@ -55,7 +55,7 @@ struct group_link {
 /// while they are at it.
 class [[gnu::visibility("default")]] job_core : public work, public context, public group_link {
   public:
-    job_core(worker& home, const submit_options& options) noexcept;
+    job_core(worker& home, const submit_options& options);
 
     virtual bool is_done() const noexcept = 0;
     /// Ownership, for a group that stops its children.
@@ -99,7 +99,7 @@ class [[gnu::visibility("default")]] job_core : public work, public context, pub
 
     const char* name_;
     worker* const owner_;
-    bool coroutine_ = false;
+    bool is_coroutine_ = false;
 
   private:
     struct time_limit; // a timer on the home's keeper
@@ -113,8 +113,7 @@ class [[gnu::visibility("default")]] job_core : public work, public context, pub
 template <class R>
 class job_base : public future_state<R>, public job_core {
   public:
-    job_base(worker& at, const submit_options& options) noexcept
-        : future_state<R>{2}, job_core{at, options} {}
+    job_base(worker& at, const submit_options& options) : future_state<R>{2}, job_core{at, options} {}
 
     bool cancel(cancel_mode) noexcept override {
         if (this->word_.try_cancel()) {
@@ -190,7 +189,7 @@ class job_base : public future_state<R>, public job_core {
 
     void finish_run(outcome<R>&& result) noexcept {
         // A coroutine that catches the stop gives what it then returns, as under `plait::timeout`.
-        if (end() && (result ? !coroutine_ : is_cancellation(result.error())))
+        if (end() && (result ? !is_coroutine_ : is_cancellation(result.error())))
             settle_result(outcome<R>{timeout_failure()});
         else
             settle_result(std::move(result));
@@ -218,7 +217,7 @@ class job final : public job_base<task_value_t<std::invoke_result_t<F, Args...>>
           call_{std::in_place, std::in_place, static_cast<G&&>(f), static_cast<A&&>(args)...} {
         this->run_ = [](work& w) noexcept { base::run_queued(static_cast<job&>(w)); };
         this->unstarted_ = true;
-        this->coroutine_ = is_task<direct>;
+        this->is_coroutine_ = is_task<direct>;
     }
 
   private:
@@ -230,10 +229,9 @@ class job final : public job_base<task_value_t<std::invoke_result_t<F, Args...>>
                 call_.reset();
                 return this->finish_run(outcome<R>{started.error()});
             }
-            task_ = std::move(*started);
-            this->unstarted_ = false;
-            this->run_ = [](work& w) noexcept { static_cast<job&>(w).ended(); };
-            resume(task_access::prepare(task_, *this, *this), *this);
+            coroutine_.task = std::move(*started);
+            coroutine_.end.self = this;
+            resume(task_access::prepare(coroutine_.task, *this, coroutine_.end), *this);
         } else {
             auto result = in_scope([this]() noexcept { return outcome_of(*call_); });
             call_.reset();
@@ -244,8 +242,8 @@ class job final : public job_base<task_value_t<std::invoke_result_t<F, Args...>>
     void ended() noexcept
         requires is_task<direct>
     {
-        outcome<R> result{std::move(task_access::result(task_))};
-        task_ = {}; // the frame first: it may refer to the callable
+        outcome<R> result{std::move(task_access::result(coroutine_.task))};
+        coroutine_.task = {}; // the frame first: it may refer to the callable
         call_.reset();
         this->finish_run(std::move(result));
     }
@@ -262,9 +260,18 @@ class job final : public job_base<task_value_t<std::invoke_result_t<F, Args...>>
         return result;
     }
 
-    struct no_task {};
+    // What its end comes to. Not the job itself: that is still in a queue if a waiter has begun it.
+    struct end_work : work {
+        end_work() noexcept : work{[](work& w) noexcept { static_cast<end_work&>(w).self->ended(); }} {}
+        job* self = nullptr;
+    };
+    struct a_coroutine {
+        direct task;
+        end_work end;
+    };
+    struct no_coroutine {};
     std::optional<call> call_;
-    [[no_unique_address]] std::conditional_t<is_task<direct>, direct, no_task> task_;
+    [[no_unique_address]] std::conditional_t<is_task<direct>, a_coroutine, no_coroutine> coroutine_;
 };
 
 } // namespace detail

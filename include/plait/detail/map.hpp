@@ -154,6 +154,8 @@ class map_core {
     }
 
     void launch(std::vector<item>&& items) {
+        // Before it begins: no flight may be lost for want of memory.
+        if (flights_.size() == flights_.capacity()) flights_.reserve(2 * flights_.size() + 8);
         flight f{{}, {}, items.size()};
         const std::size_t n = items.size();
         try {

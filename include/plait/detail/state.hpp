@@ -35,8 +35,9 @@ class [[gnu::visibility("default")]] state_base {
     /// As `future::cancel`.
     virtual bool cancel(cancel_mode mode) noexcept = 0;
 
-    /// Blocks until done or until the deadline; true if done. First runs the task here, if it is a child of
-    /// the calling task that nobody has begun. Throws logic_error where waiting could never end.
+    /// Blocks until done or until the deadline; true if done. Without a deadline it first runs the task here,
+    /// if it is a child of the calling task that nobody has begun. Throws logic_error where waiting could
+    /// never end.
     bool wait_until(time_point deadline);
 
     using added = future_word<>::added;
@@ -54,8 +55,9 @@ class [[gnu::visibility("default")]] state_base {
     }
 
     /// What every blocking wait does first: runs the task here, if it is a child of the calling task that
-    /// nobody has begun. Throws logic_error where waiting could never end.
-    void before_blocking();
+    /// nobody has begun, and the wait has no deadline (the task may take longer, or wait for what the caller
+    /// does next). Throws logic_error where waiting could never end.
+    void before_blocking(time_point deadline);
 
     /// The one loop that produces it, if there is one: to wait for it there would be for ever.
     virtual worker* producer() const noexcept { return nullptr; }

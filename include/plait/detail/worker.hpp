@@ -11,6 +11,7 @@
 namespace plait::detail {
 
 class context;
+class job_core;
 class locals;
 class timer;
 
@@ -58,11 +59,21 @@ class [[gnu::visibility("default")]] worker {
     /// Is the calling thread one of those that run this worker's tasks?
     virtual bool is_current() const noexcept = 0;
 
+    /// Is there a thread, or will be, that runs what is posted here? A `serial` has one only inside of
+    /// submit.
+    virtual bool driven() const noexcept { return true; }
+
     /// Does one thread do all of this worker's tasks, so that blocking on one of them can never end?
     virtual bool single_threaded() const noexcept { return false; }
 
-    /// The loop that keeps this worker's timers and watches its descriptors; a loop is its own.
-    virtual worker& keeper() noexcept = 0;
+    /// The calling thread, one of this worker's, is about to block, and is through with that; see
+    /// blocking_region.
+    virtual void begin_blocking() noexcept {}
+    virtual void end_blocking() noexcept {}
+
+    /// The loop that keeps this worker's timers and watches its descriptors; a loop is its own. The first
+    /// call may have to start it: throws system_error if that cannot be.
+    virtual worker& keeper() = 0;
 
     /// The clock that every deadline of this worker's tasks is read from.
     virtual time_point now() const noexcept;
@@ -89,8 +100,8 @@ class [[gnu::visibility("default")]] worker {
     }
 
     /// A root coroutine that `shutdown({.cancel_pending = true})` has to stop; `forget` when it has ended.
-    virtual void remember(context& root) noexcept = 0;
-    virtual void forget(context& root) noexcept = 0;
+    virtual void remember(job_core& root) noexcept = 0;
+    virtual void forget(job_core& root) noexcept = 0;
 
   protected:
     ~worker() = default;
@@ -107,6 +118,15 @@ struct execution {
     unsigned budget = 0;               // ready awaits left before this task gives way
     detail::locals* locals = nullptr;  // this worker's `worker_local`s
     unsigned slot = 0;                 // which thread of a pool this is
+    bool blocking = false;             // in a blocking_region
+    const execution* outer = nullptr;  // what the thread did before it came to drive this worker
+
+    /// Is this thread one of w's? Also while a task of w drives another worker, a `serial` say.
+    bool runs(const detail::worker& w) const noexcept {
+        for (const execution* e = this; e; e = e->outer)
+            if (e->worker == &w) return true;
+        return false;
+    }
 };
 
 /// Out of line, and never inlined: clang keeps thread-local addresses across a suspension (LLVM issue 47179),
