@@ -74,11 +74,14 @@ struct shared {
     std::atomic<int> cancels{0};
     std::atomic<int> seen{0}; // a result that was not there
     std::atomic<int> last{0};
+    std::atomic<int> dropped{0};
+    std::atomic<int> unread{0}; // who has to look after a result that nobody will read
     std::array<listener, threads> listeners;
 
     void complete(int value, word::word flags) {
         result = value;
         const auto done = state.complete(flags);
+        if (done.dropped) ++unread;
         word::fire(done.hooks);
         if (done.destroy) ++last;
     }
@@ -119,12 +122,17 @@ TEST(FutureRace, E12_TheWordHasOneOutcomeOneLastOwnerAndTellsEachWaiterOnce) {
                 mine.taken_back = here.state.remove_hook(mine);
             here.look();
         }
-        if (!published && here.state.release_owner(t == 1 ? word::dropped : 0)) ++here.last;
+        if (!published && t == 1) {
+            ++here.dropped;
+            if ((here.state.drop() & word::ready) != 0) ++here.unread;
+        }
+        if (!published && here.state.release_owner()) ++here.last;
     };
     const auto after = [&](int round) noexcept {
         const shared& here = *s;
         EXPECT_EQ(here.runs + here.cancels, 1) << round;
         EXPECT_EQ(here.last, 1) << round;
+        EXPECT_EQ(here.unread, here.dropped) << round; // either the completer or the one who drops, not both
         EXPECT_EQ(here.seen, 0) << round;
         cancelled_rounds += here.cancels;
         for (const listener& l : here.listeners) {
