@@ -42,6 +42,17 @@ class Lines(support.CommandTest):
                 self.assertLessEqual(line.count(";"), 3, f"{path}:{number}: statements pressed into one line")
 
 
+class Channels(support.CommandTest):
+    def test_ThePipelineOfThreeChannelsPassesEverythingOn(self):
+        program = os.path.join(os.path.dirname(support.binary), "examples", "channels")
+        done = subprocess.run([program, "500"], capture_output=True, text=True, env=support.clean_environment(),
+                              timeout=support.WATCHDOG, check=True)
+        lines = done.stdout.splitlines()
+        self.assertEqual(4, len(lines), done.stdout)
+        self.assertEqual("500 lines", lines[-1])
+        self.assertTrue(all(re.fullmatch(r"square \d+", line) for line in lines[:3]), done.stdout)
+
+
 class Programs(support.CommandTest):
     def command(self, name, language):
         if language == "python":

@@ -7,12 +7,14 @@
 #include <iostream>
 #include <memory>
 #include <plait/any_executor.hpp>
+#include <plait/channel.hpp>
 #include <plait/fetch.hpp>
 #include <plait/http.hpp>
 #include <plait/io.hpp>
 #include <plait/offload.hpp>
 #include <plait/plait.hpp>
 #include <plait/process_pool.hpp>
+#include <plait/select.hpp>
 #include <plait/serialize.hpp>
 #include <plait/trace.hpp>
 #include <span>

@@ -180,4 +180,14 @@ class [[gnu::visibility("default")]] waiter : public work {
 /// The scope of the running task; throws logic_error in a coroutine that is no plait task's.
 [[gnu::visibility("default")]] context& running_scope();
 
+/// In `await_ready`: may the task take what is there without suspending? False: it is stopped, or has had its
+/// share of ready awaits.
+inline bool may_go_on() {
+    execution& e = current();
+    if (!e.scope) running_scope(); // throws
+    if (e.budget == 0 || e.scope->stopped()) return false;
+    --e.budget;
+    return true;
+}
+
 } // namespace plait::detail

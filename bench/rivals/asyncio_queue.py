@@ -1,0 +1,31 @@
+# SPDX-License-Identifier: Apache-2.0
+"""asyncio_queue.py ITEMS: an asyncio.Queue of 1024 between two coroutines; prints millions of items a second of CPU time, best of 3."""
+
+import asyncio
+import sys
+import time
+
+
+async def produce(queue, items):
+    for i in range(items):
+        await queue.put(i)
+    await queue.put(None)
+
+
+async def consume(queue):
+    total = 0
+    while (item := await queue.get()) is not None:
+        total += item
+    return total
+
+
+async def measure(items):
+    queue = asyncio.Queue(1024)
+    begin = time.process_time()
+    _, total = await asyncio.gather(produce(queue, items), consume(queue))
+    assert total == items * (items - 1) // 2
+    return items / (time.process_time() - begin) / 1e6
+
+
+count = int(sys.argv[1])
+print(max(asyncio.run(measure(count)) for _ in range(3)))
