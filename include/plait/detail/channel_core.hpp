@@ -199,7 +199,10 @@ class channel_core {
 
     // Under the lock: as much as can be done for those who wait. Serving one end may help the other.
     void serve(woken& done) noexcept {
-        while (serve_receivers(done) | serve_senders(done)) {}
+        for (bool any = true; any;) {
+            any = serve_receivers(done);
+            any = serve_senders(done) || any;
+        }
         withdraw_announcement<receivers>();
         withdraw_announcement<senders>();
     }
