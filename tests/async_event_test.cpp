@@ -114,7 +114,8 @@ TYPED_TEST(AsyncWaits, Y12_ABarrierOfAThousandRounds) {
                        std::atomic<int>& bad) -> task<> {
             for (int r = 0; r < rounds; ++r) {
                 ++in;
-                if (const bool i_am = co_await at.arrive_and_wait()) ++last;
+                const bool i_am_last = co_await at.arrive_and_wait();
+                if (i_am_last) ++last;
                 // All of this round have come, and nobody can be more than one round ahead.
                 if (in < parties * (r + 1) || in > parties * (r + 2)) ++bad;
             }
@@ -180,7 +181,7 @@ TYPED_TEST(AsyncWaits, C20_TasksThatWaitEndWhenTheyAreCancelled) {
         async_latch latch{1};
         async_barrier barrier{2};
         auto body = [&](std::atomic<int>& n, int how) -> task<> {
-            if (how == 0) co_await semaphore.acquire();
+            if (how == 0) (void)co_await semaphore.acquire();
             if (how == 1) co_await event.wait();
             if (how == 2) co_await latch.wait();
             if (how == 3) co_await barrier.arrive_and_wait();

@@ -94,9 +94,9 @@ TYPED_TEST(AsyncMutex, C20_TasksThatWaitForALockEndWhenTheyAreCancelled) {
         async_mutex of_c;
         std::atomic<int> relocked{0};
         auto body = [](async_mutex& mutex, async_shared_mutex& shared, int how) -> task<> {
-            if (how == 0) co_await mutex.lock();
-            if (how == 1) co_await shared.lock();
-            if (how == 2) co_await shared.lock_shared();
+            if (how == 0) (void)co_await mutex.lock();
+            if (how == 1) (void)co_await shared.lock();
+            if (how == 2) (void)co_await shared.lock_shared();
         };
         auto waits = [](async_condition& condition, async_mutex& mutex, std::atomic<int>& n) -> task<> {
             auto lock = co_await mutex.lock();

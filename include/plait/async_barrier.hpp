@@ -9,8 +9,8 @@ namespace plait {
 /// n tasks meet here, round after round: each waits until all have come.
 ///
 ///     plait::async_barrier meeting{1};
-///     if (const bool last = co_await meeting.arrive_and_wait()) use(last); // one of them: clean up after
-///     the round
+///     const bool last = co_await meeting.arrive_and_wait();
+///     if (last) use(last); // one of them cleans up after the round
 ///
 /// Threads:       any member from any thread.
 /// Order:         what happened before anybody arrived is visible to all of that round: the barrier's own

@@ -16,6 +16,7 @@
 #include <plait/async_shared_mutex.hpp>
 #include <plait/channel.hpp>
 #include <plait/fetch.hpp>
+#include <plait/generator.hpp>
 #include <plait/http.hpp>
 #include <plait/io.hpp>
 #include <plait/offload.hpp>
