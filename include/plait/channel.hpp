@@ -117,8 +117,8 @@ class receiving_end {
 ///
 ///     plait::channel<int> numbers{16};
 ///     auto produce = [](plait::channel<int>::sender given) -> plait::task<> {
-///         auto out = std::move(given); // goes at the end of the body; a parameter stays as long as the frame
-///         for (int i = 0; i < 100; ++i) co_await out.send(std::move(i));
+///         auto out = std::move(given); // goes at the end of the body; a parameter stays as long as the
+///         frame for (int i = 0; i < 100; ++i) co_await out.send(i);
 ///     }; // the last sender has gone: the receiver's loop ends
 ///     auto consume = [](plait::channel<int>::receiver in) -> plait::task<> {
 ///         while (auto n = co_await in.receive()) use(*n);
@@ -128,7 +128,8 @@ class receiving_end {
 /// `select` waits for several channels at once.
 ///
 /// T:             an object that moves without throwing.
-/// Threads:       any member from any thread; destroy it, without handles, only when nobody waits.
+/// Threads:       any member from any thread. Destroy it when nobody waits or is inside of a member any more;
+///                those that use it by handles do not count.
 /// Order:         first in, first out per sender. What happened before `send` is visible after its `receive`:
 ///                the sender publishes the slot with release, the receiver finds it with acquire. What
 ///                happened before `close` is visible to who sees the end.
