@@ -198,5 +198,63 @@ TEST(ChannelStress, Y1_NoWakeIsLostWhoeverWaits) {
     }
 }
 
+// Only one item is under way: whoever misses it waits for ever, since nothing comes that would repair it. The
+// other side polls, so that it answers while this one is just going to sleep.
+template <class Ask, class Answer>
+void ping_pong(Ask ask, Answer answer) {
+    constexpr int trips = sanitized ? 20'000 : 300'000;
+    channel<int> to{1};
+    channel<int> from{1};
+    std::jthread other{[&] {
+        for (int i = 0; i < trips; ++i) {
+            received<int> got;
+            for (unsigned round = 0; !got; ++round) {
+                got = to.try_receive();
+                if (!got) detail::system_policy::pause(round);
+            }
+            for (int k = i % 61; k > 0; --k) detail::spin_pause();
+            answer(from, *got);
+        }
+    }};
+    for (int i = 0; i < trips; ++i) {
+        to.send_blocking(i);
+        for (int k = i % 7; k > 0; --k) detail::spin_pause();
+        ASSERT_EQ(ask(from), i);
+    }
+}
+
+TEST(ChannelStress, Y7_AThreadThatGoesToSleepNeverMissesItsItem) {
+    ping_pong([](channel<int>& from) { return *from.receive_blocking(); },
+              [](channel<int>& to, int x) { to.send_blocking(x); });
+}
+
+TEST(ChannelStress, Y7_AThreadThatGoesToSleepNeverMissesItsBatch) {
+    ping_pong([](channel<int>& from) { return from.receive_many_blocking(3).at(0); },
+              [](channel<int>& to, int x) { ASSERT_EQ(to.send_many_blocking({&x, 1}), 1U); });
+}
+
+// The same through selects of a task, against a thread that sends to either.
+TEST(ChannelStress, Y7_ASelectNeverMissesItsItem) {
+    constexpr int trips = sanitized ? 10'000 : 100'000;
+    channel<int> a{1};
+    channel<int> b{1};
+    channel<int> back{1};
+    event_loop loop;
+    std::jthread other{[&] {
+        for (int i = 0; i < trips; ++i) {
+            (i % 3 == 0 ? a : b).send_blocking(i);
+            ASSERT_EQ(back.receive_blocking(), i);
+            for (int k = i % 97; k > 0; --k) detail::spin_pause();
+        }
+    }};
+    loop.run([](channel<int>& x, channel<int>& y, channel<int>& to) -> task<> {
+        for (int i = 0; i < trips; ++i) {
+            const int got = co_await select_one(x, y);
+            EXPECT_EQ(got, i);
+            co_await to.send(got);
+        }
+    }(a, b, back));
+}
+
 } // namespace
 } // namespace plait::test
