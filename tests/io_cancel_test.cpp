@@ -3,6 +3,7 @@
 #include <plait/io.hpp>
 
 #include <plait/event_loop.hpp>
+#include <plait/gather.hpp>
 #include <plait/thread_pool.hpp>
 #include <plait/time.hpp>
 
@@ -257,6 +258,49 @@ TEST(IoCancel, C28_AnAlwaysReadySocketStarvesNeitherTimersNorTasks) {
         stop = true;
         EXPECT_GT(co_await busy, 128U);
     }(loop));
+}
+
+TEST(IoCancel, C28_TasksThatAreAlwaysReadyDoNotKeepASocketWaiting) {
+    plait::event_loop loop;
+    loop.run([](plait::event_loop& here) -> task<void> {
+        auto [a, b] = plait::io::connected_pair();
+        bool stop = false;
+        const auto spin = [&stop]() -> task<void> {
+            while (!stop) co_await plait::yield();
+        };
+        auto one = here.submit(spin);
+        auto two = here.submit(spin);
+        for (int i = 0; i < 50; ++i) { // while they never let the loop run dry
+            auto read = here.submit([&b = b]() -> task<std::size_t> {
+                buffer into;
+                co_return co_await b.read(into);
+            });
+            co_await plait::yield(); // it waits for the socket
+            co_await a.write_all(bytes("x"));
+            EXPECT_EQ(co_await read, 1U);
+        }
+        stop = true;
+        co_await one;
+        co_await two;
+    }(loop));
+}
+
+TEST(IoCancel, ATimeoutTakesTheWaitItself) {
+    plait::event_loop loop;
+    loop.run([]() -> task<void> {
+        auto [a, b] = plait::io::connected_pair();
+        buffer into;
+        bool late = false;
+        try {
+            (void)co_await plait::timeout(1ms, b.read(into));
+        } catch (const plait::timeout_error&) {
+            late = true;
+        }
+        EXPECT_TRUE(late);
+        co_await a.write_all(bytes("ok"));
+        const auto [n, slept] = co_await plait::gather(b.read(into), plait::sleep_for(1ms));
+        EXPECT_EQ(n, 2U);
+    }());
 }
 
 } // namespace
