@@ -4,6 +4,7 @@
 
 #include <plait/event_loop.hpp>
 #include <plait/gather.hpp>
+#include <plait/serial.hpp>
 #include <plait/thread_pool.hpp>
 #include <plait/time.hpp>
 
@@ -17,6 +18,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <system_error>
+#include <thread>
 #include <unistd.h>
 #include <vector>
 
@@ -218,6 +220,91 @@ TEST(IoCancel, AnotherThreadMayCloseWhatALoopReads) {
         pair.first.close();
         EXPECT_THROW(reader.get(), plait::closed_error);
     }
+}
+
+TEST(IoCancel, WhatALoopReadsMayBeWrittenCancelledAndClosedByOthersAtTheSameTime) {
+    plait::event_loop loop;
+    for (int i = 0; i < 500; ++i) {
+        auto [a, b] = plait::io::connected_pair();
+        auto reader = loop.submit([&b]() -> task<void> {
+            buffer into;
+            try {
+                while (co_await b.read(into) != 0) {}
+            } catch (const plait::closed_error&) {}
+        });
+        std::thread canceller{[&reader, i] {
+            if (i % 3 != 0) reader.cancel();
+        }};
+        std::thread closer{[&b, i] {
+            if (i % 3 != 1) b.close();
+        }};
+        try {
+            loop.submit([&a]() -> task<void> {
+                    for (int n = 0; n < 3; ++n) co_await a.write_all(bytes("x"));
+                    a.close();
+                })
+                .get();
+        } catch (const plait::closed_error&) {}
+        canceller.join();
+        closer.join();
+        try {
+            reader.get();
+        } catch (const plait::cancelled&) {}
+    }
+}
+
+TEST(IoCancel, EventsAreToldOneByOneSoThatTheFirstTaskMayCancelTheNext) {
+    plait::event_loop loop;
+    loop.run([](plait::event_loop& here) -> task<void> {
+        auto [a, b] = plait::io::connected_pair();
+        auto [c, d] = plait::io::connected_pair();
+        plait::future<std::size_t> second;
+        auto first = here.submit([&]() -> task<void> {
+            buffer into;
+            co_await b.read(into);
+            second.cancel();
+        });
+        second = here.submit([&]() -> task<std::size_t> {
+            buffer into;
+            co_return co_await d.read(into);
+        });
+        co_await plait::sleep_for(1ms); // both wait
+        co_await a.write_all(bytes("one"));
+        co_await c.write_all(bytes("two"));
+        co_await first;
+        EXPECT_TRUE(co_await is_cancelled(second));
+        buffer into;
+        EXPECT_EQ(co_await d.read(into), 3U); // it has taken nothing
+    }(loop));
+}
+
+TEST(IoCancel, ATaskThatIsToldMayDriveTheLoopWhichTellsTheOthers) {
+    plait::serial line;
+    auto [a, b] = plait::io::connected_pair();
+    auto [c, d] = plait::io::connected_pair();
+    plait::promise<int> told;
+    auto all = line.submit([&]() -> task<void> {
+        co_await plait::gather(
+            [](auto& from, auto& executor, auto& until) -> task<void> {
+                buffer into;
+                co_await from.read(into);
+                // Driven here and now, on the same loop, by the thread that has told us.
+                auto inner =
+                    executor.submit([&until]() -> task<int> { co_return co_await until.get_future(); });
+                EXPECT_EQ(inner.get(), 7);
+            }(b, line, told),
+            [](auto& from, auto& until) -> task<void> {
+                buffer into;
+                co_await from.read(into); // of the same batch
+                until.set_value(7);
+            }(d, told),
+            [](auto& one, auto& two) -> task<void> {
+                co_await plait::sleep_for(1ms);
+                co_await one.write_all(bytes("x"));
+                co_await two.write_all(bytes("y"));
+            }(a, c));
+    });
+    all.get();
 }
 
 TEST(IoCancel, TwoReadersAtOnceAreRefused) {
