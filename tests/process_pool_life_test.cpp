@@ -199,7 +199,7 @@ TEST(ProcessPoolLife, P16_WorkersHoldTheirOwnDescriptorsOnlyAndTheParentsCountSt
     ASSERT_EQ(ready_workers(pool, 3), 3U);
     const auto held = [] {
         std::vector<int> open;
-        for (int fd = 0; fd < 256; ++fd)
+        for (int fd = 0; fd < 1024; ++fd)
             if (::fcntl(fd, F_GETFD) != -1) open.push_back(fd);
         return open;
     };

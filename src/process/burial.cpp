@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "process/process_engine.hpp"
+#include "process/slot_stream.hpp"
 #include "sys/futex.hpp"
 
 #include <plait/errors.hpp>
@@ -64,6 +65,8 @@ std::exception_ptr process_engine::lost(const parent_lane& lane, const process_t
         }
         if (lane.killed_by_us)
             d.reason = lane.killed_because;
+        else if (lane.exit_known && lane.exit_code == CLD_EXITED && lane.exit_status == exit_without_bell)
+            d.reason = "its task closed descriptors that are not its own";
         else if (d.signal == SIGKILL)
             d.reason = "not sent by the pool; if nobody else did, the kernel was short of memory (see dmesg)";
         else if (lane.exit_known && lane.exit_code == CLD_EXITED)
@@ -146,6 +149,18 @@ void process_engine::start_failed(seat& s, start_failure how, const std::excepti
     bool one_lives = false;
     for_each_lane([&](const parent_lane& lane) { one_lives = one_lives || (lane.process && !lane.ended); });
     if (how == start_failure::before_ready || !one_lives) broken_ = broken_by(cause);
+}
+
+// It has closed its end of the lifeline: it dies, or its task has closed all descriptors. Then nothing ties
+// it to us, and its bell may be gone as well. The task that it holds, which may be another one by now, goes
+// on to its end; nothing else is begun there.
+void process_engine::end_if_severed(parent_lane& lane) noexcept {
+    if (!lane.severed || lane.ended || lane.killed_by_us) return;
+    if (lane.state == parent_lane::stage::starting) return; // it dies, or ends itself after its initialiser
+    while (process_task* task = lane.withdraw_last()) pending_.put_back(*task);
+    if (lane.running() != nullptr) return;
+    lane.killed_because = "its task closed descriptors that are not its own";
+    lane.kill();
 }
 
 void process_engine::tend_seat(seat& s, std::int64_t now, std::vector<ending>& ended) {
@@ -231,6 +246,7 @@ std::int64_t process_engine::next_deadline(std::int64_t now) noexcept {
 }
 
 std::int64_t process_engine::tend_workers(std::int64_t now, std::vector<ending>& ended) {
+    for_each_lane([&](parent_lane& lane) { end_if_severed(lane); });
     for (seat& s : seats_)
         if (s.lane) tend_seat(s, now, ended);
     for (auto lane = retiring_.begin(); lane != retiring_.end();) {

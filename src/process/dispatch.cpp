@@ -38,13 +38,16 @@ bool process_engine::exhausted(const parent_lane& lane) const noexcept {
            lane.placed > options_.max_tasks_per_worker; // its setup counts as one
 }
 
+bool process_engine::takes_tasks(const parent_lane* lane) const noexcept {
+    return lane != nullptr && lane->state == parent_lane::stage::ready && !lane->ended && !lane->severed &&
+           !lane->killed_by_us && !exhausted(*lane);
+}
+
 parent_lane* process_engine::best_lane() noexcept {
     parent_lane* best = nullptr;
     for (const seat& s : seats_) {
         parent_lane* lane = s.lane.get();
-        if (lane == nullptr || lane->state != parent_lane::stage::ready || lane->ended ||
-            lane->killed_by_us || exhausted(*lane))
-            continue;
+        if (!takes_tasks(lane)) continue;
         if (best == nullptr || lane->outstanding() < best->outstanding()) best = lane;
     }
     if (best == nullptr || best->outstanding() >= depth()) return nullptr;
@@ -68,9 +71,7 @@ void process_engine::spread() noexcept {
     if (killing_ || !pending_.empty()) return;
     for (const seat& s : seats_) {
         parent_lane* idle = s.lane.get();
-        if (idle == nullptr || idle->state != parent_lane::stage::ready || idle->outstanding() != 0 ||
-            idle->ended || idle->killed_by_us || exhausted(*idle))
-            continue;
+        if (!takes_tasks(idle) || idle->outstanding() != 0) continue;
         parent_lane* busiest = nullptr;
         for_each_lane([&](parent_lane& lane) {
             if (lane.state != parent_lane::stage::starting && !lane.ended && lane.outstanding() > 1 &&

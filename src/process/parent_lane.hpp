@@ -94,6 +94,7 @@ class parent_lane {
     bool asked = false;     // the helper was asked for it
     bool orphan = false;    // its helper is gone: nobody will tell how it ends
     bool ended = false;     // its pidfd is readable
+    bool severed = false;   // its end of the lifeline is closed, and perhaps its bell
     std::int64_t ended_at = 0;
     bool exit_known = false;
     int exit_code = 0;

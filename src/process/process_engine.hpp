@@ -71,6 +71,7 @@ class process_engine {
     // dispatch.cpp: under the lock.
     void dispatch() noexcept;
     std::size_t depth() const noexcept;
+    bool takes_tasks(const parent_lane* lane) const noexcept;
     parent_lane* best_lane() noexcept;
     void spread() noexcept;
     void collect(parent_lane& lane, std::vector<ending>& ended);
@@ -84,11 +85,13 @@ class process_engine {
     bool pump_streams() noexcept;
     bool announce_sleep() noexcept;
     void sleep_until(std::int64_t deadline) noexcept;
+    void note_event(int descriptor) noexcept;
     std::int64_t check_timeouts(parent_lane& lane, std::int64_t now) noexcept;
 
     // workers.cpp: the supervisor's thread (and the constructor, before there is one), under the lock.
     void hire(std::uint32_t worker);
     int ask_for(parent_lane& lane) noexcept;
+    void watch_worker(parent_lane& lane) noexcept;
     std::exception_ptr cannot_start(std::uint32_t worker, int error) const noexcept;
     void read_helper() noexcept;
     void helper_gone() noexcept;
@@ -96,6 +99,7 @@ class process_engine {
     // burial.cpp: the same.
     std::int64_t tend_workers(std::int64_t now, std::vector<ending>& ended);
     void tend_seat(seat& s, std::int64_t now, std::vector<ending>& ended);
+    void end_if_severed(parent_lane& lane) noexcept;
     void fill_seats(std::int64_t now);
     void retire_all(std::int64_t now) noexcept;
     std::int64_t next_deadline(std::int64_t now) noexcept;

@@ -134,13 +134,22 @@ void process_engine::sleep_until(std::int64_t deadline) noexcept {
             continue;
         }
         const std::lock_guard guard{mutex_};
-        for_each_lane([&](parent_lane& lane) {
-            if (lane.process.get() != descriptor || lane.ended) return;
+        note_event(descriptor);
+    }
+}
+
+void process_engine::note_event(int descriptor) noexcept {
+    for_each_lane([&](parent_lane& lane) {
+        if (lane.process.get() == descriptor && !lane.ended) {
             lane.ended = true;
             lane.ended_at = monotonic_now();
             ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, descriptor, nullptr);
-        });
-    }
+        }
+        if (lane.lifeline.get() == descriptor && !lane.severed) {
+            lane.severed = true;
+            ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, descriptor, nullptr);
+        }
+    });
 }
 
 std::int64_t process_engine::check_timeouts(parent_lane& lane, std::int64_t now) noexcept {

@@ -86,6 +86,17 @@ int process_engine::ask_for(parent_lane& lane) noexcept {
     return error;
 }
 
+void process_engine::watch_worker(parent_lane& lane) noexcept {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.fd = lane.process.get();
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, lane.process.get(), &event);
+    // For its hang-up alone, which is always told: nothing is ever read from it.
+    event.events = 0;
+    event.data.fd = lane.lifeline.get();
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, lane.lifeline.get(), &event);
+}
+
 void process_engine::read_helper() noexcept {
     const bool was_alive = helper_.alive();
     while (std::optional<helper_client::message> message = helper_.receive()) {
@@ -105,12 +116,7 @@ void process_engine::read_helper() noexcept {
             // other end.
             lane->memory.reset();
             lane->lifeline_far.reset();
-            {
-                epoll_event event{};
-                event.events = EPOLLIN;
-                event.data.fd = lane->process.get();
-                ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, lane->process.get(), &event);
-            }
+            watch_worker(*lane);
             if (lane->killed_by_us) lane->kill(); // asked for before it had a pid
             break;
         case helper_reply::kind::fork_failed:
