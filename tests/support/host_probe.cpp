@@ -193,7 +193,12 @@ int last_worker(const char* forks) {
         std::vector<plait::future<int>> pending;
         for (int i = 0; i < 20; ++i)
             pending.push_back(pool.submit({.priority = plait::priority::low}, twice, i));
-        for (auto& f : deaths) f.wait();
+        for (auto& f : deaths) {
+            try {
+                f.get();
+                CHECK_THROWN();
+            } catch (const plait::worker_lost&) {}
+        }
         pending.push_back(pool.submit(twice, 1));
         int broken = 0;
         for (auto& f : pending) {
