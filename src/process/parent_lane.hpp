@@ -87,14 +87,16 @@ class parent_lane {
     const std::uint64_t number; // of the incarnation
     stage state = stage::starting;
     int pid = 0;
-    unique_fd process;      // its pidfd
-    unique_fd lifeline;     // closes with us: then the kernel kills it
-    unique_fd memory;       // until it is forked
-    unique_fd lifeline_far; // until it is forked
-    bool asked = false;     // the helper was asked for it
-    bool orphan = false;    // its helper is gone: nobody will tell how it ends
-    bool ended = false;     // its pidfd is readable
-    bool severed = false;   // its end of the lifeline is closed, and perhaps its bell
+    unique_fd process;                // its pidfd
+    unique_fd lifeline;               // closes with us: then the kernel kills it
+    unique_fd memory;                 // until it is forked
+    unique_fd lifeline_far;           // until it is forked
+    bool asked = false;               // the helper was asked for it
+    std::int64_t answer_deadline = 0; // of the helper, when asked
+    bool unanswered = false;          // the helper ended before it said whether there is a process
+    bool orphan = false;              // its helper is gone: nobody will tell how it ends
+    bool ended = false;               // its pidfd is readable
+    bool severed = false;             // its end of the lifeline is closed, and perhaps its bell
     std::int64_t ended_at = 0;
     bool exit_known = false;
     int exit_code = 0;
