@@ -13,6 +13,7 @@ namespace {
 // because what is ahead of a worker cannot be taken by another without a look at every lane.
 constexpr double feed_ahead = 50'000;         // nanoseconds
 constexpr double one_ahead_until = 1'000'000; // longer tasks are not fed ahead at all
+constexpr std::int64_t long_task = 1'000'000; // nanoseconds
 constexpr double weight_of_one = 1.0 / 8;
 
 std::exception_ptr start_error_of(const process_result& result) noexcept {
@@ -48,6 +49,7 @@ parent_lane* process_engine::best_lane() noexcept {
     for (const seat& s : seats_) {
         parent_lane* lane = s.lane.get();
         if (!takes_tasks(lane)) continue;
+        if (lane->occupied && lane->outstanding() != 0) continue;
         if (best == nullptr || lane->outstanding() < best->outstanding()) best = lane;
     }
     if (best == nullptr || best->outstanding() >= depth()) return nullptr;
@@ -65,6 +67,21 @@ void process_engine::dispatch() noexcept {
         task->stage_ = process_task::stage::placed;
         lane->place(*task, static_cast<std::uint32_t>(task->attempts_) + 1, result_hint_);
     }
+}
+
+// What was fed ahead of a worker, which then got a long task, or had one already, would wait for as long as
+// others find newer work in the queue. It goes back to its place there.
+void process_engine::take_from_behind_long_tasks(std::int64_t now) noexcept {
+    if (killing_ || seats_.size() == 1) return;
+    for_each_lane([&](parent_lane& lane) {
+        lane.occupied = false;
+        const process_task* task = lane.ended ? nullptr : lane.running();
+        if (task == nullptr) return;
+        const std::int64_t started = lane.started(task->index_);
+        lane.occupied = started != 0 && now - started > long_task;
+        if (!lane.occupied) return;
+        while (process_task* waiting = lane.withdraw_last()) pending_.put_back(*waiting);
+    });
 }
 
 void process_engine::spread() noexcept {
@@ -100,7 +117,7 @@ void process_engine::collect(parent_lane& lane, std::vector<ending>& ended) {
         process_task* task = lane.harvest(result, streamed, elapsed);
         if (task == nullptr) break;
         if (lane.damaged) {
-            lane.killed_because = "its lane was damaged: the task wrote where it should not";
+            if (!lane.killed_by_us) lane.killed_because = lane_damaged;
             lane.kill();
             result.error = lost(lane, task);
         }

@@ -127,7 +127,11 @@ std::size_t ring_put(ring_positions& positions, std::byte* ring, const std::byte
 /// be (a damaged lane) gives nothing.
 std::size_t ring_get(ring_positions& positions, const std::byte* ring, std::byte* to,
                      std::size_t count) noexcept;
-/// How much the consumer could take now.
+/// How much the consumer could take now. By the consumer.
 std::size_t ring_available(const ring_positions& positions) noexcept;
+/// How much the producer could put now. By the producer.
+std::size_t ring_room(const ring_positions& positions) noexcept;
+/// False: positions that neither side can have brought about; the lane is damaged. By either side.
+bool ring_makes_sense(const ring_positions& positions) noexcept;
 
 } // namespace plait::detail

@@ -180,7 +180,13 @@ process_task* parent_lane::running() noexcept {
     return task_at(index);
 }
 
-bool parent_lane::pump(process_task& task, byte_buffer& incoming, std::uint64_t& fed) {
+bool parent_lane::rings_make_sense() const noexcept {
+    const lane_header& header = view().header();
+    return ring_makes_sense(header.to_worker) && ring_makes_sense(header.to_parent);
+}
+
+parent_lane::pumped parent_lane::pump(process_task& task, byte_buffer& incoming, std::uint64_t& fed) {
+    if (!rings_make_sense()) return pumped::nonsense;
     lane_header& header = view().header();
     bool moved = false;
     const std::uint64_t size = task.arguments.size();
@@ -196,8 +202,9 @@ bool parent_lane::pump(process_task& task, byte_buffer& incoming, std::uint64_t&
         incoming.commit(got);
         moved = moved || got != 0;
     }
-    if (moved) wake();
-    return moved;
+    if (!moved) return pumped::nothing;
+    wake();
+    return pumped::some;
 }
 
 bool parent_lane::needs_attention() noexcept {
@@ -208,9 +215,10 @@ bool parent_lane::needs_attention() noexcept {
         const slot_phase now = phase(index);
         if (now == slot_phase::done) return true;
         if (now != slot_phase::running) return false;
+        if (!rings_make_sense()) return !killed_by_us; // `pump` has it killed; then only its end is awaited
         const lane_header& header = view().header();
         if (ring_available(header.to_parent) != 0) return true;
-        return task->fed_ < task->arguments.size() && ring_available(header.to_worker) < ring_capacity;
+        return task->fed_ < task->arguments.size() && ring_room(header.to_worker) != 0;
     }
     return false;
 }

@@ -12,6 +12,9 @@
 
 namespace plait::detail {
 
+/// Why a worker was killed.
+inline constexpr const char* lane_damaged = "its lane was damaged: the task wrote where it should not";
+
 /// A block of a lane's arena, or a slot's own payload.
 struct block_reference {
     std::uint64_t offset = 0;
@@ -71,10 +74,13 @@ class parent_lane {
         return view().slot(index).started.load(order::acquire);
     }
 
-    /// Bytes of `task`, which the worker holds, in both directions. Without the lock. True: something moved.
-    bool pump(process_task& task, byte_buffer& incoming, std::uint64_t& fed);
+    /// Bytes of `task`, which the worker holds, in both directions. Without the lock.
+    enum class pumped : std::uint8_t { nothing, some, nonsense };
+    pumped pump(process_task& task, byte_buffer& incoming, std::uint64_t& fed);
     /// Is there anything for `pump` or `harvest`?
     bool needs_attention() noexcept;
+    /// Do the rings' positions make sense?
+    bool rings_make_sense() const noexcept;
 
     void wake() noexcept;
     void tell_to_stop() noexcept;
@@ -96,6 +102,7 @@ class parent_lane {
     bool unanswered = false;          // the helper ended before it said whether there is a process
     bool orphan = false;              // its helper is gone: nobody will tell how it ends
     bool ended = false;               // its pidfd is readable
+    bool occupied = false;            // its task takes long: nothing is to wait behind it
     bool severed = false;             // its end of the lifeline is closed, and perhaps its bell
     std::int64_t ended_at = 0;
     bool exit_known = false;

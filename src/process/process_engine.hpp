@@ -80,6 +80,7 @@ class process_engine {
     bool takes_tasks(const parent_lane* lane) const noexcept;
     parent_lane* best_lane() noexcept;
     void spread() noexcept;
+    void take_from_behind_long_tasks(std::int64_t now) noexcept;
     void collect(parent_lane& lane, std::vector<ending>& ended);
     bool exhausted(const parent_lane& lane) const noexcept;
     void refuse_all(std::vector<ending>& ended);

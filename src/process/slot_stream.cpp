@@ -123,10 +123,7 @@ void slot_writer::send(const std::byte* bytes, std::size_t count) noexcept {
         if (part != 0)
             port_.ring();
         else
-            port_.wait([&] {
-                return positions.produced.load(order::relaxed) - positions.consumed.load(order::seq_cst) <
-                       ring_capacity;
-            });
+            port_.wait([&] { return ring_room(positions) != 0; });
     }
 }
 
