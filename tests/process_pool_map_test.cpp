@@ -115,6 +115,35 @@ TEST(ProcessPoolMap, ThisTaskKnowsItsNameAndAttemptInTheWorker) {
         return plait::this_task::attempt();
     };
     EXPECT_EQ(pool.submit({.retries = 2}, attempt, 3).get(), 3);
+    const auto name = [] {
+        return std::string{plait::this_task::name() ? plait::this_task::name() : "(none)"};
+    };
+    EXPECT_EQ(pool.submit({.name = "a name of some length"}, name).get(), "a name of some length");
+    EXPECT_EQ(pool.submit(name).get(), "(none)");
+    const auto named_coroutine = []() -> plait::task<std::string> {
+        co_await plait::sleep_for(std::chrono::microseconds{1});
+        co_return plait::this_task::name() ? plait::this_task::name() : "(none)";
+    };
+    EXPECT_EQ(pool.submit({.name = "a coroutine", .timeout = std::chrono::hours{1}}, named_coroutine).get(),
+              "a coroutine");
+}
+
+TEST(ProcessPoolMap, ThisTaskKnowsItsDeadlineInTheWorker) {
+    using namespace std::chrono_literals;
+    using clock = std::chrono::steady_clock; // the same in all processes
+    const auto deadline = [] { return plait::this_task::deadline().time_since_epoch().count(); };
+    const auto check = [&](auto submitted, clock::duration limit) {
+        const clock::time_point before = clock::now();
+        const clock::time_point due{clock::duration{submitted().get()}};
+        EXPECT_GE(due, before + limit);
+        EXPECT_LE(due, clock::now() + limit);
+    };
+    process_pool pool{{.workers = 1}};
+    check([&] { return pool.submit({.name = "timed", .timeout = 1h}, deadline); }, 1h);
+    check([&] { return pool.submit({.timeout = 2h}, deadline); }, 2h);
+    EXPECT_EQ(pool.submit(deadline).get(), clock::time_point::max().time_since_epoch().count());
+    process_pool limited{{.workers = 1, .task_timeout = 3h}};
+    check([&] { return limited.submit(deadline); }, 3h);
 }
 
 } // namespace

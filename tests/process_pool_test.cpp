@@ -2,8 +2,11 @@
 // limit: 60
 #include <gtest/gtest.h>
 
+#include <fstream>
+
 #include <plait/errors.hpp>
 #include <plait/process_pool.hpp>
+#include <plait/this_task.hpp>
 
 #include "conformance/probe.hpp"
 #include "support/process_tasks.hpp"
@@ -176,6 +179,54 @@ TEST(ProcessPool, P26_ArgumentsAreDestroyedInTheWorkerBeforeItsNextTask) {
         EXPECT_EQ(pool.submit([] { return counted::alive; }).get(), 0);
     }
     EXPECT_EQ(counted::alive, 0); // and none in the parent
+}
+
+std::size_t resident_bytes() {
+    std::ifstream statm{"/proc/self/statm"};
+    std::size_t size = 0;
+    std::size_t resident = 0;
+    statm >> size >> resident;
+    return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+std::size_t hold_much(conformance::token gate, std::vector<char> much) {
+    conformance::hold(gate, 0);
+    return much.size();
+}
+
+TEST(ProcessPool, P26_SentArgumentsAreFreedInTheParentWhileTheTaskRuns) {
+    if (sanitized) GTEST_SKIP() << "a sanitizer keeps what is freed for a while";
+    process_pool pool{{.workers = 1}};
+    constexpr std::size_t streamed = std::size_t{64} << 20;
+    constexpr std::size_t in_a_block = std::size_t{700} << 10;
+    for (const std::size_t size : {streamed, in_a_block}) {
+        conformance::probe gate;
+        const conformance::opener opener{gate};
+        // The lane's pages are resident in both processes, and stay so: not to be mistaken for the copy.
+        EXPECT_EQ(pool.submit(size_of, std::vector<char>(size, 'w')).get(), size);
+        const std::size_t before = resident_bytes();
+        std::vector<plait::future<std::size_t>> futures;
+        futures.push_back(pool.submit(hold_much, gate.at(), std::vector<char>(size, 'x')));
+        gate.wait_begun(1);
+        // The copy's end needs a turn of the pool's thread; the test's limit ends what never comes.
+        while (resident_bytes() > before + size / 2) std::this_thread::yield();
+        gate.open();
+        EXPECT_EQ(futures[0].get(), size);
+    }
+}
+
+TEST(ProcessPool, P26_ArgumentsAreKeptForRetriesAndForTasksThatMove) {
+    process_pool pool{{.workers = 1}};
+    const auto size_at_attempt = [](int wanted, const std::vector<char>& much) {
+        if (plait::this_task::attempt() < wanted) die_by(SIGKILL);
+        return much.size();
+    };
+    for (const std::size_t size : {std::size_t{100}, std::size_t{700} << 10, std::size_t{20} << 20}) {
+        auto retried = pool.submit({.retries = 2}, size_at_attempt, 3, std::vector<char>(size, 'x'));
+        auto moved = pool.submit(size_of, std::vector<char>(size, 'y')); // from one worker to the next
+        EXPECT_EQ(retried.get(), size);
+        EXPECT_EQ(moved.get(), size);
+    }
 }
 
 TEST(ProcessPool, P27_ValuesComeBackEqual) {

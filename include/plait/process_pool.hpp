@@ -158,6 +158,7 @@ class [[gnu::visibility("default")]] process_pool final {
         try {
             job->function = Call::where();
             detail::buffer_writer out{job->arguments};
+            job->describe(out);
             Call::write_function(out);
             Call::write(out, parts...);
             out.finish();

@@ -19,7 +19,12 @@ enum slot_flag : std::uint32_t {
     arguments_streamed = 1, ///< through the ring to the worker, after the claim
     result_streamed = 2,    ///< set by the worker: through the ring to the parent, before `done`
     setup_task = 4,         ///< the first task of a lane: registrations and the initialiser
+    described_task = 8,     ///< its timeout and name stand before the arguments
 };
+
+/// Of so many bytes of arguments the parent keeps no copy longer than it must: it is told when the worker has
+/// them.
+inline constexpr std::size_t large_arguments = std::size_t{64} << 10;
 
 inline constexpr std::size_t slots_per_lane = 256;
 inline constexpr std::size_t inline_payload = 192;

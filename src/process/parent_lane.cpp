@@ -58,6 +58,7 @@ void parent_lane::place(process_task& task, std::uint32_t attempt, std::size_t r
     if (e.block.capacity < size && result_hint > size) e.block = allocate(size, index);
 
     slot.flags = task.setup ? std::uint32_t{setup_task} : 0U;
+    if (task.described) slot.flags |= described_task;
     slot.function = task.function;
     slot.task = task.number_;
     slot.size = size;
@@ -202,6 +203,7 @@ parent_lane::pumped parent_lane::pump(process_task& task, byte_buffer& incoming,
         incoming.commit(got);
         moved = moved || got != 0;
     }
+    if (is_sent(task)) task.arguments.release();
     if (!moved) return pumped::nothing;
     wake();
     return pumped::some;
@@ -218,6 +220,7 @@ bool parent_lane::needs_attention() noexcept {
         if (!rings_make_sense()) return !killed_by_us; // `pump` has it killed; then only its end is awaited
         const lane_header& header = view().header();
         if (ring_available(header.to_parent) != 0) return true;
+        if (is_sent(*task) && task->arguments.size() >= large_arguments) return true;
         return task->fed_ < task->arguments.size() && ring_room(header.to_worker) != 0;
     }
     return false;

@@ -74,11 +74,16 @@ class parent_lane {
         return view().slot(index).started.load(order::acquire);
     }
 
-    /// Bytes of `task`, which the worker holds, in both directions. Without the lock.
+    /// Bytes of `task`, which the worker holds, in both directions; and frees its arguments once they are
+    /// sent. Without the lock: of a task that is held this thread alone looks at them.
     enum class pumped : std::uint8_t { nothing, some, nonsense };
     pumped pump(process_task& task, byte_buffer& incoming, std::uint64_t& fed);
     /// Is there anything for `pump` or `harvest`?
     bool needs_attention() noexcept;
+    /// Its arguments are with the worker, and will not be asked for again.
+    static bool is_sent(const process_task& task) noexcept {
+        return task.fed_ >= task.arguments.size() && task.attempts_ >= task.retries;
+    }
     /// Do the rings' positions make sense?
     bool rings_make_sense() const noexcept;
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "process/process_worker.hpp"
 
+#include "process/exception_types.hpp"
 #include "process/helper_protocol.hpp"
 #include "process/slot_stream.hpp"
 #include "sys/futex.hpp"
@@ -36,7 +37,13 @@ serial* executor_of_worker = nullptr;
 serial& worker_executor() { return *executor_of_worker; }
 
 void begin_worker_task() noexcept {
-    if (context* scope = current().scope) scope->attempt = static_cast<int>(this_worker().attempt);
+    context* scope = current().scope;
+    if (scope == nullptr) return;
+    const worker_identity& identity = this_worker();
+    scope->attempt = static_cast<int>(identity.attempt);
+    if (identity.name != nullptr) scope->node->name.store(identity.name, order::relaxed);
+    // Only shown: it is the parent that ends what takes longer.
+    if (identity.deadline != 0) scope->deadline = time_point{nanoseconds{identity.deadline}};
 }
 
 void throw_unreadable_argument(std::size_t number) {
@@ -123,6 +130,9 @@ class process_worker {
             if (slot.state.claim(generation)) {
                 const std::int64_t started = monotonic_now();
                 slot.started.store(started, order::release);
+                // A parent that misses it keeps its copy until it looks for another reason; so the claim's
+                // order is enough.
+                if (slot.size >= large_arguments) port_.ring();
                 perform(slot);
                 slot.elapsed =
                     static_cast<std::uint32_t>(std::min<std::int64_t>(monotonic_now() - started, ~0U));
@@ -165,6 +175,8 @@ class process_worker {
         worker_identity& identity = this_worker();
         identity.task = slot.task;
         identity.attempt = slot.attempt;
+        identity.name = nullptr;
+        identity.deadline = 0;
         slot_reader in{port_, slot};
         slot_writer out{port_, slot};
         result_kind kind = result_kind::value;
@@ -190,13 +202,23 @@ class process_worker {
         identity.task = 0;
     }
 
-    static void call(const lane_slot& slot, byte_reader& in, byte_writer& out) {
+    void call(const lane_slot& slot, byte_reader& in, byte_writer& out) {
+        if ((slot.flags & described_task) != 0) read_description(slot, in);
         if ((slot.flags & setup_task) != 0) {
             read_registrations(in);
             if (in.take<std::uint8_t>() == 0) return;
         }
         void* code = slot.function == elsewhere ? read_place(in) : address_of(slot.function);
         reinterpret_cast<process_entry>(code)(in, out);
+    }
+
+    void read_description(const lane_slot& slot, byte_reader& in) {
+        worker_identity& identity = this_worker();
+        const auto timeout = in.take<std::int64_t>();
+        const std::int64_t started = slot.started.load(order::relaxed);
+        if (timeout != 0 && timeout < no_deadline - started) identity.deadline = started + timeout;
+        name_ = read_text(in);
+        if (!name_.empty()) identity.name = name_.c_str();
     }
 
     static void report(slot_writer& out, const std::exception_ptr& error) noexcept {
@@ -212,6 +234,7 @@ class process_worker {
     lane_view lane_;
     worker_port port_;
     int lifeline_;
+    std::string name_; // of the task
 };
 
 } // namespace
