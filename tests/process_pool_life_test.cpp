@@ -94,23 +94,34 @@ TEST(ProcessPoolLife, P13_KillingARunningTaskTouchesNoOther) {
     EXPECT_EQ(ready_workers(pool, 2), 2U);
 }
 
+int pause_for(int rounds) {
+    for (int i = 0; i < rounds; ++i) plait::detail::spin_pause();
+    return rounds;
+}
+
 TEST(ProcessPoolLife, P13_AKillThatRacesTheEndNeverHitsTheNextTask) {
     process_pool pool{{.workers = 1}};
+    constexpr int length = 2000; // of the task: long enough to be met
     int killed = 0;
-    for (int round = 0; round < 300; ++round) {
-        auto victim = pool.submit(add, round, 1);
+    int finished = 0;
+    // From before its begin to behind its end, and on until both have happened.
+    for (int round = 0; round < 300 || killed == 0 || finished == 0; ++round) {
+        auto victim = pool.submit(pause_for, length);
         auto next = pool.submit(add, round, 2);
-        for (int i = 0; i < round * 20; ++i)
-            plait::detail::spin_pause(); // another moment of its life each time
+        pause_for(round % 300 * (3 * length / 300));
         victim.cancel(cancel_mode::kill);
         victim.wait();
-        if (victim.cancelled())
+        if (victim.cancelled()) {
             ++killed;
-        else
-            EXPECT_EQ(victim.get(), round + 1);
+        } else {
+            EXPECT_EQ(victim.get(), length);
+            ++finished;
+        }
         EXPECT_EQ(next.get(), round + 2);
     }
     RecordProperty("killed", killed);
+    EXPECT_GT(killed, 0);
+    EXPECT_GT(finished, 0);
 }
 
 TEST(ProcessPoolLife, ATaskThatTakesTooLongIsKilledAndSaysSo) {

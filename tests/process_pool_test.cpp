@@ -2,7 +2,9 @@
 // limit: 60
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <fstream>
+#include <numeric>
 
 #include <plait/errors.hpp>
 #include <plait/process_pool.hpp>
@@ -43,17 +45,27 @@ TEST(ProcessPool, E15_OptionsThatMakeNoSenseAreRefusedByName) {
     EXPECT_THROW((process_pool{{.workers = 1, .max_tasks_per_worker = 0}}), std::invalid_argument);
 }
 
+int note_pid_and_die(const std::string& path, int signal) {
+    note_number(path, ::getpid());
+    return die_by(signal);
+}
+
 TEST(ProcessPool, P1_EachWayToDieCostsItsTaskAlone) {
     process_pool pool{{.workers = 2}};
+    std::uint64_t last = 0;
     for (const int signal : {SIGSEGV, SIGABRT, SIGKILL, SIGBUS, SIGFPE}) {
         auto bystander = pool.submit(add, 1, signal);
-        auto f = pool.submit({.name = "victim"}, die_by, signal);
+        note_file pid;
+        auto f = pool.submit({.name = "victim"}, note_pid_and_die, pid.path(), signal);
         try {
             f.get();
             ADD_FAILURE() << "survived " << signal;
         } catch (const worker_lost& e) {
             EXPECT_EQ(e.signal(), signal);
-            EXPECT_GT(e.pid(), 0);
+            EXPECT_EQ(std::vector<int>{e.pid()}, pid.numbers());
+            EXPECT_LT(e.worker(), 2U);
+            EXPECT_GT(e.task(), last);
+            last = e.task(); // tasks are numbered as they are submitted
             EXPECT_EQ(e.function(), "victim");
             EXPECT_EQ(e.attempts(), 1);
             EXPECT_NE(std::string{e.what()}.find("'victim'"), std::string::npos) << e.what();
@@ -78,10 +90,16 @@ TEST(ProcessPool, P1_EachWayToDieCostsItsTaskAlone) {
     EXPECT_EQ(pool.submit(add, 2, 2).get(), 4);
 }
 
+int note_and_crash_every_tenth(const std::string& path, int i) {
+    note_number(path, i);
+    return crash_every_tenth(i);
+}
+
 TEST(ProcessPool, P2_AHundredCrashesInAThousandTasksCostAHundred) {
     process_pool pool{{.workers = 3}};
+    note_file ran;
     std::vector<plait::future<int>> futures;
-    for (int i = 0; i < 1000; ++i) futures.push_back(pool.submit(crash_every_tenth, i));
+    for (int i = 0; i < 1000; ++i) futures.push_back(pool.submit(note_and_crash_every_tenth, ran.path(), i));
     int values = 0;
     int lost = 0;
     for (int i = 0; i < 1000; ++i) {
@@ -96,6 +114,11 @@ TEST(ProcessPool, P2_AHundredCrashesInAThousandTasksCostAHundred) {
     }
     EXPECT_EQ(values, 900);
     EXPECT_EQ(lost, 100);
+    std::vector<int> once(1000);
+    std::iota(once.begin(), once.end(), 0);
+    std::vector<int> runs = ran.numbers();
+    std::ranges::sort(runs);
+    EXPECT_EQ(runs, once) << "each ran, and none twice";
     EXPECT_EQ(pool.concurrency(), 3U);
     EXPECT_EQ(ready_workers(pool, 3), 3U);
 }
