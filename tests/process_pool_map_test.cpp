@@ -8,6 +8,7 @@
 #include <plait/worker_local.hpp>
 #include <ranges>
 
+#include "conformance/probe.hpp"
 #include "support/process_tasks.hpp"
 
 namespace {
@@ -106,6 +107,40 @@ TEST(ProcessPoolMap, L1_EachWorkerHasOneWorkerLocal) {
         std::ranges::sort(seen);
         for (std::size_t i = 0; i < seen.size(); ++i) EXPECT_EQ(seen[i], static_cast<int>(i) + 1);
     }
+}
+
+// Submits one task of each letter while the only worker is held; gives the order in which they ran.
+std::string order_of(const std::string& letters, bool after_short_tasks) {
+    process_pool pool{{.workers = 1}};
+    // After these the pool feeds its worker hundreds of tasks ahead.
+    for (int i = 0; after_short_tasks && i < 100; ++i) pool.submit(add, i, 1).get();
+    conformance::probe gate;
+    const conformance::opener opener{gate};
+    auto held = pool.submit(conformance::hold, gate.at(), 0);
+    gate.wait_begun(1);
+    std::vector<plait::future<int>> marks;
+    for (const char letter : letters) {
+        const plait::priority p = letter == 'h'   ? plait::priority::high
+                                  : letter == 'l' ? plait::priority::low
+                                                  : plait::priority::normal;
+        marks.push_back(pool.submit({.priority = p}, conformance::mark, gate.at(), letter));
+    }
+    gate.open();
+    for (auto& m : marks) m.get();
+    held.get();
+    return gate.log();
+}
+
+TEST(ProcessPoolMap, PriorityGoesBeforeTheOrderOfSubmission) {
+    EXPECT_EQ(order_of("1l2h3lh", false), "hh123ll");
+    EXPECT_EQ(order_of("1234567", false), "1234567");
+}
+
+TEST(ProcessPoolMap, AnUrgentTaskPassesWhatWasFedAhead) { EXPECT_EQ(order_of("l1l2hh3", true), "hh123ll"); }
+
+TEST(ProcessPoolMap, OneOfSixteenIsOfTheLowestPrioritySoThatNoneStarves) {
+    const std::string log = order_of("ll" + std::string(40, 'h'), false);
+    EXPECT_EQ(log, std::string(15, 'h') + "l" + std::string(15, 'h') + "l" + std::string(10, 'h'));
 }
 
 TEST(ProcessPoolMap, ThisTaskKnowsItsNameAndAttemptInTheWorker) {

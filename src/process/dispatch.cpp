@@ -69,10 +69,20 @@ void process_engine::dispatch() noexcept {
     }
 }
 
+// What was fed ahead waits for as long as the task before it takes, and nobody knows how long that is:
+// something more urgent is not to wait behind it. Costs some 50 ns for each that is taken back, and nothing
+// where all have the same priority.
+void process_engine::recall_less_urgent_than(const process_task& task) noexcept {
+    for_each_lane([&](parent_lane& lane) {
+        if (lane.outstanding() < 2 || lane.least_urgent <= task.priority) return;
+        while (process_task* waiting = lane.withdraw_last()) pending_.put_back(*waiting);
+    });
+}
+
 // What was fed ahead of a worker, which then got a long task, or had one already, would wait for as long as
 // others find newer work in the queue. It goes back to its place there.
 void process_engine::take_from_behind_long_tasks(std::int64_t now) noexcept {
-    if (killing_ || seats_.size() == 1) return;
+    if (killing_) return;
     for_each_lane([&](parent_lane& lane) {
         lane.occupied = false;
         const process_task* task = lane.ended ? nullptr : lane.running();

@@ -78,6 +78,7 @@ void parent_lane::place(process_task& task, std::uint32_t attempt, std::size_t r
     task.index_ = index;
     task.fed_ = streamed ? 0 : size; // what is in the block must not go through the ring as well
     task.incoming_.clear();
+    least_urgent = outstanding_ == 0 ? task.priority : std::max(least_urgent, task.priority);
     ++placed;
     ++outstanding_;
     if (task.timeout != 0) ++timed;

@@ -119,6 +119,7 @@ class parent_lane {
     bool damaged = false;           // what it says makes no sense
     std::exception_ptr start_error; // what its initialiser threw
     const char* killed_because = "";
+    int least_urgent = 0;       // of the priorities placed since it was empty
     std::uint64_t placed = 0;   // tasks given to it and not taken back, its setup included
     std::uint64_t finished = 0; // its setup not included
     std::uint32_t timed = 0;    // outstanding tasks with a timeout

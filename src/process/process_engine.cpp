@@ -99,6 +99,7 @@ void process_engine::submit(process_task& task) {
         refusal = broken_;
         if (!refusal) {
             pending_.push_back(task);
+            recall_less_urgent_than(task);
             dispatch();
         }
     }

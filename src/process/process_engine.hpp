@@ -80,6 +80,7 @@ class process_engine {
     bool takes_tasks(const parent_lane* lane) const noexcept;
     parent_lane* best_lane() noexcept;
     void spread() noexcept;
+    void recall_less_urgent_than(const process_task& task) noexcept;
     void take_from_behind_long_tasks(std::int64_t now) noexcept;
     void collect(parent_lane& lane, std::vector<ending>& ended);
     bool exhausted(const parent_lane& lane) const noexcept;
