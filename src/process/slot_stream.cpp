@@ -26,7 +26,9 @@ int worker_port::mark_bell(int bell) noexcept {
     return ::fcntl(bell, F_GETFL);
 }
 
-bool worker_port::can_ring() const noexcept { return ::fcntl(bell_, F_GETFL) == bell_flags_; }
+bool worker_port::can_ring() const noexcept {
+    return bell_flags_ >= 0 && ::fcntl(bell_, F_GETFL) == bell_flags_;
+}
 
 void worker_port::ring() noexcept {
     if (!lane_.header().parent.take()) return;
