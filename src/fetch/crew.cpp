@@ -6,7 +6,6 @@
 #include <plait/serial.hpp>
 #include <plait/thread_pool.hpp>
 
-#include <algorithm>
 #include <atomic>
 #include <utility>
 
@@ -118,25 +117,20 @@ class loops_crew final : public crew {
 
 } // namespace
 
-std::unique_ptr<crew> make_crew(const options& what, work_options common, std::size_t connections,
-                                give_up asked) {
-    const std::size_t processors = std::max<std::size_t>(1, available_processors());
-    const auto workers_or = [&](std::size_t usual) {
-        return std::clamp<std::size_t>(what.workers == 0 ? usual : what.workers, 1, connections);
-    };
+std::unique_ptr<crew> make_crew(const options& what, work_options common, give_up asked) {
     switch (what.executor) {
     case strategy::serial:
         return std::make_unique<serial_crew>(std::move(common), asked);
     case strategy::threads:
-        return std::make_unique<thread_crew>(std::move(common), workers_or(32));
+        return std::make_unique<thread_crew>(std::move(common), what.workers);
     case strategy::loops:
-        return std::make_unique<loops_crew>(std::move(common), workers_or(processors), connections);
+        return std::make_unique<loops_crew>(std::move(common), what.workers, what.connections);
     case strategy::processes:
-        return make_process_crew(std::move(common), workers_or(processors));
+        return make_process_crew(std::move(common), what.workers);
     case strategy::loop:
         break;
     }
-    return std::make_unique<loop_crew>(std::move(common), connections);
+    return std::make_unique<loop_crew>(std::move(common), what.connections);
 }
 
 } // namespace plait::fetch

@@ -39,8 +39,8 @@ struct give_up {
     void* argument = nullptr;
 };
 
-[[nodiscard]] std::unique_ptr<crew> make_crew(const options& what, work_options common,
-                                              std::size_t connections, give_up asked);
+/// `what` as it has been fitted to the limits.
+[[nodiscard]] std::unique_ptr<crew> make_crew(const options& what, work_options common, give_up asked);
 
 /// In crew_processes.cpp.
 [[nodiscard]] std::unique_ptr<crew> make_process_crew(work_options common, std::size_t workers);

@@ -26,6 +26,7 @@ struct refused_body : std::runtime_error {
 } // namespace
 
 workshop::workshop(work_options common) : common_(std::move(common)), session_(session_options_of(common_)) {
+    session_.internals().common.most = static_cast<std::size_t>(common_.most);
     if (!common_.directory.empty()) place_ = std::make_unique<directory>(common_.directory);
     for (const std::string& header : common_.headers) {
         all_.add(header);
@@ -128,6 +129,7 @@ fetched download::result() {
     if (got.failure) {
         out.failure = static_cast<std::int32_t>(*got.failure);
         out.text = std::move(got.text);
+        out.system_error = got.system_error;
     } else if (is_success(got.status)) {
         out.content_encoding = got.headers.find("content-encoding");
         place_file(out);

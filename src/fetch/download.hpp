@@ -38,13 +38,14 @@ struct work_options {
     std::int64_t connect_timeout = 0; // nanoseconds
     std::int64_t stall_timeout = 0;
     std::uint64_t max_size = UINT64_MAX;
-    std::uint64_t kept = 64;
+    std::uint64_t kept = 64; // idle connections of an engine
+    std::uint64_t most = 0;  // idle and busy ones; 0: no bound
     bool overwrite = false;
     bool insecure = false;
 
     template <class Archive>
     void serialize(Archive& archive) {
-        archive(directory, headers, user_agent, ca_file, connect_timeout, stall_timeout, max_size, kept,
+        archive(directory, headers, user_agent, ca_file, connect_timeout, stall_timeout, max_size, kept, most,
                 overwrite, insecure);
     }
 };

@@ -211,7 +211,10 @@ work_options common_of(const options& what) {
     out.connect_timeout = what.connect_timeout.count();
     out.stall_timeout = what.stall_timeout.count();
     out.max_size = what.max_size;
-    out.kept = what.connections;
+    out.kept = kept_of(what.executor, {what.workers, what.connections});
+    // Where an engine never has more requests in flight than it keeps connections, that many are all it may
+    // have open. Loops get their orders in turn, so one of them may have more than its share for a while.
+    out.most = what.executor == strategy::loops ? 0 : out.kept;
     out.overwrite = what.overwrite;
     out.insecure = what.insecure;
     return out;
@@ -225,7 +228,9 @@ summary run(const options& given, observer* watching, const stopper* until) {
     options what = given;
     check(what);
     std::string note;
-    what.connections = fit_connections(what.connections, note);
+    const crew_size size = fit(what, note);
+    what.connections = size.connections;
+    what.workers = size.workers;
     if (!note.empty()) seen.note(note);
     if (what.insecure) seen.note("TLS certificates are not checked (--insecure)");
 
@@ -236,7 +241,7 @@ summary run(const options& given, observer* watching, const stopper* until) {
     next.keep_in(book);
     coordinator all{book, next, seen, until};
     const give_up asked{[](void* self) { return static_cast<coordinator*>(self)->look_around(); }, &all};
-    const std::unique_ptr<crew> workers = make_crew(what, std::move(common), what.connections, asked);
+    const std::unique_ptr<crew> workers = make_crew(what, std::move(common), asked);
     all.set_crew(*workers);
     {
         // No watchdog: files are written in between, and a slow disk is nothing the user can put elsewhere.

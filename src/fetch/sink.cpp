@@ -53,6 +53,7 @@ blame blame_for(int error) noexcept {
     case EMFILE:
     case ENFILE:
     case ENOMEM:
+    case ENOBUFS:
     case ENODEV:
     case ESTALE:
         return blame::run;

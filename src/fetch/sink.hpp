@@ -13,7 +13,7 @@ namespace plait::fetch {
 /// Whom a failure of the disk concerns: this file, or everything that is still to come.
 enum class blame { item, run };
 
-/// ENOSPC, EDQUOT, EROFS, EIO, EMFILE, ENFILE, ENOMEM and ENODEV concern the run.
+/// ENOSPC, EDQUOT, EROFS, EIO, EMFILE, ENFILE, ENOMEM, ENOBUFS and ENODEV concern the run.
 [[nodiscard]] blame blame_for(int error) noexcept;
 
 class disk_error : public std::runtime_error {

@@ -48,6 +48,7 @@ engine::engine(settings common) : common_(std::move(common)) {
     (void)curl_multi_setopt(multi_, CURLMOPT_TIMERDATA, this);
     (void)curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS,
                             static_cast<long>(std::max<std::size_t>(common_.kept, 1)));
+    (void)curl_multi_setopt(multi_, CURLMOPT_MAX_TOTAL_CONNECTIONS, static_cast<long>(common_.most));
     now_ = clock::now();
 }
 

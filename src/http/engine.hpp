@@ -21,6 +21,9 @@ struct settings {
     std::string ca_file;
     bool insecure = false;
     std::size_t kept = 64;
+    /// Connections in all, idle and busy; 0: no bound. Only for who never has more requests in flight:
+    /// libcurl closes an idle one for a new one, but lets a request wait if all are busy.
+    std::size_t most = 0;
 };
 
 /// libcurl's multi_socket on an epoll descriptor of its own.

@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
@@ -11,6 +12,7 @@
 #include <utility>
 
 #include "http/engine.hpp"
+#include "sys/errors.hpp"
 
 namespace plait::http::detail {
 namespace {
@@ -121,6 +123,7 @@ void transfer::prepare(exchange& x, clock::time_point now) {
     exchange_->result.reset();
     rules_.reset();
     begun_ = connected_ = refused_address_ = false;
+    socket_error_ = 0;
     first_progress_ = progress_;
     error_text_[0] = '\0';
     last_byte_ = now;
@@ -226,6 +229,7 @@ std::size_t transfer::take_body(std::string_view bytes) {
 int transfer::before_request(const char* peer, int local_port) {
     connected_ = true;
     refused_address_ = false;
+    socket_error_ = 0;
     last_byte_ = engine_.now_;
     engine_.next_check_ =
         std::min(engine_.next_check_, engine_.due(*this)); // other deadlines count from now on
@@ -252,7 +256,10 @@ curl_socket_t transfer::open_socket(curl_sockaddr& address) {
     }
     const int fd =
         ::socket(address.family, address.socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address.protocol);
-    if (fd < 0) return CURL_SOCKET_BAD;
+    if (fd < 0) {
+        socket_error_ = errno;
+        return CURL_SOCKET_BAD;
+    }
     engine_.adopt(fd);
     return fd;
 }
@@ -268,6 +275,11 @@ bool transfer::died_on_kept_connection(CURLcode code) const {
 void transfer::fail_by_code(CURLcode code) {
     if (refused_address_) {
         fail(cause::redirect, "a redirect may not lead from a public to a private address");
+        return;
+    }
+    if (socket_error_ != 0) { // libcurl calls it a connection that could not be made
+        exchange_->result.system_error = socket_error_;
+        fail(cause::connect, "cannot make a socket: " + plait::detail::errno_text(socket_error_));
         return;
     }
     std::string text = error_text_[0] != '\0' ? error_text_ : curl_easy_strerror(code);
@@ -327,6 +339,7 @@ void answer::reset() {
     where = http::phase::before;
     text.clear();
     thrown = nullptr;
+    system_error = 0;
     retry_after = -1;
     length_unknown = stale = false;
     peer = address_kind::unknown;

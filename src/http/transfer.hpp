@@ -81,6 +81,7 @@ class transfer {
     bool begun_ = false;
     bool connected_ = false;
     bool refused_address_ = false;
+    int socket_error_ = 0;
     std::uint64_t progress_ = 0; // bytes that the callbacks saw, over all requests
     std::uint64_t first_progress_ = 0;
     clock::time_point last_byte_{};

@@ -3,12 +3,17 @@
 """What stands in the way on the disk, and disks, descriptors and directories that give out."""
 
 import os
+import resource
 import shutil
 import subprocess
 import unittest
 
 import support
 from server import Server, body_of, whole
+
+
+def held(connection, request):
+    return connection.hold() and whole(connection, request)
 
 
 class InTheWay(support.CommandTest):
@@ -198,6 +203,39 @@ class GivingOut(support.CommandTest):
         self.assertEqual(150, len(self.files()))
         if executor != "serial":
             self.assert_says(r"(?i)descriptor|RLIMIT_NOFILE|ulimit -n", result)
+
+    @support.each_executor
+    def test_FewDescriptorsAreEnoughForManyHosts(self, executor):
+        """Each engine has descriptors of its own, and keeps connections: neither may use up the limit."""
+        with Server(whole, host="0.0.0.0") as server:
+            urls = [f"http://127.0.1.{host}:{server.port}/{host}-{i}" for i in range(4) for host in range(1, 41)]
+            for limit, workers in ((64, 16), (96, 32)):
+                with self.subTest(limit=limit):
+                    self.empty_directory()
+                    result = self.fetch("-x", executor, "-w", str(workers), "--per-host", "0",
+                                        "-i", self.list_file(*urls), shell=f"ulimit -n {limit}")
+                    self.assert_status(0, result)
+                    self.assertEqual(160, len(self.files()))
+                    self.assertEqual({1}, {row["attempts"] for row in result.rows}, "something had to be repeated")
+                    self.assert_says(r"(?i)descriptor.*ulimit -n", result)
+
+    def test_ASocketThatCannotBeMadeEndsTheRun(self):
+        """The limit falls while the first one is under way: no retries, and the rest is not started."""
+        for executor in ("serial", "threads", "loop", "loops"):
+            with self.subTest(executor=executor), Server(held) as first, Server(whole) as second:
+                report = self.path / "report.jsonl"
+                report.unlink(missing_ok=True)
+                run = self.start("-x", executor, "-w", "1", "-c", "1", "--discard", "--report", report,
+                                 first.url("/a"), second.url("/b"), second.url("/c"))
+                self.assertTrue(first.wait_for(1))
+                resource.prlimit(run.process.pid, resource.RLIMIT_NOFILE, (3, 4096))
+                first.release.set()
+                result = run.finish()
+                self.assert_status(1, result)
+                self.assert_says("(?i)cannot make a socket.*too many open files", result)
+                rows = self.rows(report, result)
+                self.assertEqual([None, "connect", "not_started"], [row["reason"] for row in rows], result)
+                self.assertEqual(1, rows[1]["attempts"], "no retries against a limit")
 
     def test_TheSoftLimitIsRaised(self):
         result = self.fetch("-c", "64", "--per-host", "0",
