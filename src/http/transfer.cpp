@@ -174,9 +174,10 @@ bool transfer::begin() {
 std::size_t transfer::take_header(std::string_view line) {
     progress_ += line.size();
     last_byte_ = engine_.now_;
-    if (line.starts_with("HTTP/")) exchange_->result.headers.clear();
-    exchange_->result.where = phase::headers;
     const bool trailer = rules_.complete();
+    const bool status_line = !trailer && line.starts_with("HTTP/");
+    if (status_line) exchange_->result.headers.clear();
+    exchange_->result.where = phase::headers;
     const char* const fault = rules_.see(line);
     exchange_->result.status = rules_.status();
     if (fault != nullptr) {
@@ -188,7 +189,7 @@ std::size_t transfer::take_header(std::string_view line) {
         return line.size();
     }
     if (!rules_.complete()) {
-        if (!line.starts_with("HTTP/")) exchange_->result.headers.append(line);
+        if (!status_line) exchange_->result.headers.append(line);
         return line.size();
     }
     exchange_->result.where = phase::body;

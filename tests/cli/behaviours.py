@@ -193,6 +193,8 @@ say("unasked-304", "HTTP/1.1 304 Not Modified\r\n\r\n", reasons="http", status=3
 for number in (201, 202, 205, 300, 305, 400, 401, 402, 403, 404, 405, 410, 418, 451, 500, 501, 502, 505, 599):
     say(f"status-{number}", f"HTTP/1.1 {number} So It Is\r\nContent-Length: 0\r\n\r\n",
         reasons={"http", "redirect"} if number in (300, 305) else "http", status=number)
+say("trailer-status", f"HTTP/1.1 404 Not Found\r\n{CHUNKED}\r\n\r\n3\r\nabc\r\n0\r\nHTTP/1.1 200 O:K\r\n\r\n", reasons="http", status=404)
+say("trailer-status-of-a-success", ok(CHUNKED) + "a\r\n0123456789\r\n0\r\nHTTP/1.1 404 O:K\r\n\r\n", whole=b"0123456789")
 say("status-999", "HTTP/1.1 999 Beyond\r\nContent-Length: 100\r\n\r\n" + BODY.decode(), reasons="http")
 say("status-text", "HTTP/1.1 two hundred\r\nContent-Length: 100\r\n\r\n" + BODY.decode(), reasons={"http", "connect", "short"})
 say("http-0.9", BODY.decode(), reasons={"http", "connect", "short"})
