@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fetch/plan.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -236,6 +239,37 @@ TEST_F(FetchPlan, AStopEndsWhatWaitsAndKeepsWhatIsInFlight) {
     for (std::size_t i = 2; i < 20'000; ++i) ASSERT_EQ(rows[i]["reason"], "not_started");
     EXPECT_EQ(rows[2]["attempts"], 0);
     EXPECT_EQ(rows[20'000]["reason"], "url");
+}
+
+TEST_F(FetchPlan, AStopLosesNoArgumentAndNoLineThatWasReadOfAPipe) {
+    const std::string fifo = (dir_ / "list").string();
+    ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+    const plait::detail::unique_fd writer{::open(fifo.c_str(), O_RDWR)};
+    ASSERT_EQ(::write(writer.get(), "http://h/3\nhttp://h/4\nhttp://h/", 31), 31);
+    what_.urls = {"http://h/1", "http://h/2"};
+    what_.input = fifo;
+    begin();
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(plan_->next(now_)); // the third one is of the pipe
+    plan_->stop(now_);
+    EXPECT_FALSE(plan_->over());
+    EXPECT_EQ(plan_->known(), 4U);
+    EXPECT_EQ(book_->so_far().items, 1U);
+}
+
+TEST_F(FetchPlan, WhatCanBeReadOfAPipeIsAReasonToWakeOthers) {
+    const std::string fifo = (dir_ / "list").string();
+    ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+    const plait::detail::unique_fd writer{::open(fifo.c_str(), O_RDWR)};
+    what_.input = fifo;
+    begin();
+    EXPECT_FALSE(plan_->next(now_));
+    EXPECT_FALSE(plan_->has_more());
+    ASSERT_EQ(::write(writer.get(), "http://h/1\nhttp://h/2\n", 22), 22);
+    EXPECT_TRUE(plan_->next(now_));
+    EXPECT_TRUE(plan_->has_more());
+    EXPECT_TRUE(plan_->next(now_));
+    EXPECT_FALSE(plan_->next(now_));
+    EXPECT_FALSE(plan_->has_more());
 }
 
 TEST_F(FetchPlan, AFullDiskEndsTheRun) {

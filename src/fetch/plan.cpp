@@ -59,9 +59,9 @@ std::optional<order> plan::next(time_point now) {
 /// False if there is no line now, or none any more.
 bool plan::read_one(time_point now) {
     if (ended_) return false;
-    list_is_slow_ = !input_.ready();
-    if (list_is_slow_) return false;
     try {
+        list_is_slow_ = !input_.ready();
+        if (list_is_slow_) return false;
         if (!input_.next(line_)) {
             ended_ = true;
             return false;
@@ -280,7 +280,7 @@ void plan::stop(time_point now) {
               [&](auto a, auto b) { return items_[a].number < items_[b].number; });
     for (const std::uint32_t id : waiting) stop_waiting(id, now);
     try {
-        while (!ended_ && input_.on_disk() && input_.next(line_))
+        while (!ended_ && input_.next_at_hand(line_))
             end_unasked(std::move(line_), line_.fault.empty() ? reason::not_started : reason::url,
                         line_.fault.empty() ? "not started" : line_.fault);
     } catch (const fetch::run_error& error) {

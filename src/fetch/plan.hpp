@@ -51,7 +51,10 @@ class plan {
         return ended_ && hosts_.waiting() == 0 && hosts_.in_flight() == 0;
     }
     /// There might be something to ask besides what is in flight.
-    [[nodiscard]] bool has_more() const noexcept { return hosts_.has_ready(); }
+    [[nodiscard]] bool has_more() const noexcept {
+        return hosts_.has_ready() || (!ended_ && !list_is_slow_ && hosts_.in_flight() < what_.connections &&
+                                      hosts_.waiting() < look_ahead);
+    }
     /// next() gave up only for the sake of others: the list goes on.
     [[nodiscard]] bool can_read_on() const noexcept { return paused_; }
     [[nodiscard]] std::optional<time_point> wake_time() const { return hosts_.wake_time(); }

@@ -38,7 +38,7 @@ def carriers(tag):
     return found
 
 
-class Interrupted(support.CommandTest):
+class Gated(support.CommandTest):
     """A server that sends half of each body and the rest only when the gate is opened."""
 
     def setUp(self):
@@ -95,6 +95,8 @@ class Interrupted(support.CommandTest):
             self.assertFalse(name.endswith(".part"), f"a temporary file was left: {name}\n{result}")
             self.assertEqual(body_of("/" + name) * 100, (self.dir / name).read_bytes(), f"{name} is not whole\n{result}")
 
+
+class Interrupted(Gated):
     @support.each_executor
     def test_TheFirstCtrlCFinishesWhatIsInFlightAndStartsNothing(self, executor):
         run = self.begin(executor)
@@ -243,6 +245,37 @@ class Interrupted(support.CommandTest):
             return not any(pathlib.Path(f"/proc/{pid}/task/{task}/children").read_text().strip() for task in tasks)
         except OSError:
             return False
+
+
+class AListThatIsAPipe(Gated):
+    @support.each_executor
+    def test_HalfALineHoldsUpNothing(self, executor):
+        """What was asked ends while the next line is half there, and Ctrl-C ends the rest."""
+        run = self.begin(executor, "-i", "-", stdin=subprocess.PIPE, count=2, connections=2)
+        self.assertTrue(self.server.wait_for(1))
+        run.process.stdin.write(b"http://127.0.0.1/ha")
+        run.process.stdin.flush()
+        self.server.release.set()
+        deadline = time.monotonic() + 30
+        while self.files() != ["half0", "half1"] and time.monotonic() < deadline:
+            select.select([], [], [], 0.01)
+        self.assertEqual(["half0", "half1"], self.files(), "the half line held up the rest")
+        self.assert_only_whole_files()
+        run.signal(signal.SIGINT)
+        run.process.wait(support.WATCHDOG)          # with the pipe still open
+        result = run.finish()
+        self.assert_status(130, result)
+        self.assertEqual(self.urls, [row["url"] for row in self.rows(self.report, result)], result)
+
+    @support.each_executor
+    def test_CtrlCLosesNoArgument(self, executor):
+        run = self.begin(executor, "-i", "-", stdin=subprocess.PIPE, connections=1)
+        run.signal(signal.SIGINT)
+        self.server.release.set()
+        run.process.wait(support.WATCHDOG)
+        result = run.finish()
+        self.assert_status(130, result)
+        self.assertEqual(self.urls, [row["url"] for row in self.rows(self.report, result)], result)
 
 
 class BrokenPipes(support.CommandTest):
