@@ -272,6 +272,86 @@ TEST_F(FetchPlan, WhatCanBeReadOfAPipeIsAReasonToWakeOthers) {
     EXPECT_FALSE(plan_->has_more());
 }
 
+TEST_F(FetchPlan, AWaitThatEndsBeyondTheTimeLimitIsNotBegun) {
+    what_.urls = {"http://h/1"};
+    what_.timeout = 5s;
+    begin();
+    auto one = plan_->next(now_);
+    fetched slow_down = answer(*one, 429);
+    slow_down.retry_after = 6;
+    plan_->finish(slow_down, now_);
+    EXPECT_FALSE(plan_->next(now_));
+    EXPECT_TRUE(plan_->over());
+    EXPECT_EQ(report().at(0)["reason"], "timeout");
+    EXPECT_EQ(report().at(0)["attempts"], 1);
+}
+
+TEST_F(FetchPlan, WhoWaitsForAClosedHostBeyondItsTimeLimitIsNotAskedAgain) {
+    what_.urls = {"http://h/1", "http://h/2"};
+    what_.timeout = 5s;
+    what_.retries = 9;
+    begin();
+    auto one = plan_->next(now_);
+    auto two = plan_->next(now_);
+    plan_->finish(redirect(*one, "/3"), now_);
+    fetched slow_down = answer(*two, 503);
+    slow_down.retry_after = 20;
+    plan_->finish(slow_down, now_);
+    now_ += 30s;
+    EXPECT_FALSE(plan_->next(now_));
+    EXPECT_TRUE(plan_->over());
+    EXPECT_EQ(report().at(0)["reason"], "timeout");
+    EXPECT_EQ(book_->so_far().requests, 2U);
+}
+
+TEST_F(FetchPlan, WhatExistsBeforeItIsAskedIsNoAttempt) {
+    what_.urls = {"http://h/1"};
+    begin();
+    fetched there = answer(*plan_->next(now_), 0);
+    there.exists = true;
+    there.asked = false;
+    plan_->finish(there, now_);
+    EXPECT_EQ(report().at(0)["reason"], "exists");
+    EXPECT_EQ(report().at(0)["attempts"], 0);
+    EXPECT_EQ(book_->so_far().requests, 0U);
+}
+
+TEST_F(FetchPlan, AHeldTemporaryFileIsTriedAgain) {
+    what_.urls = {"http://h/1", "http://h/2"};
+    what_.retries = 1;
+    begin();
+    for (int attempt = 1; attempt <= 2; ++attempt) {
+        now_ += 1s; // longer than any back-off
+        std::vector<order> orders;
+        while (auto one = plan_->next(now_)) orders.push_back(*one);
+        ASSERT_EQ(orders.size(), 2U) << attempt;
+        for (const order& one : orders) {
+            fetched held = answer(one, 200);
+            held.busy = attempt == 1 || one.name == "1";
+            plan_->finish(held, now_);
+        }
+    }
+    EXPECT_TRUE(plan_->over());
+    EXPECT_EQ(report().at(0)["reason"], "exists");
+    EXPECT_TRUE(report().at(1)["reason"].is_null());
+}
+
+TEST_F(FetchPlan, ABrokenCrewEndsTheRun) {
+    what_.urls = {"http://h/1", "http://h/2", "http://h/3"};
+    what_.connections = 2;
+    begin();
+    auto one = plan_->next(now_);
+    auto two = plan_->next(now_);
+    plan_->break_down(one->id, "no processes", now_);
+    plan_->break_down(two->id, "and again", now_);
+    EXPECT_TRUE(plan_->over());
+    EXPECT_EQ(plan_->run_error(), "no processes");
+    const auto rows = report();
+    EXPECT_EQ(rows[0]["reason"], "interrupted");
+    EXPECT_EQ(rows[0]["error"], "no processes");
+    EXPECT_EQ(rows[2]["reason"], "not_started");
+}
+
 TEST_F(FetchPlan, AFullDiskEndsTheRun) {
     what_.urls = {"http://h/1", "http://h/2", "http://h/3"};
     what_.connections = 1;

@@ -66,7 +66,7 @@ void fetch_progress::ended(const fetch::item_end& item) {
                 fmt::format("{}: {}", fetch::printable_url(item.url), fetch::printable(item.error)));
         return;
     }
-    if (marks_ == mark::none) return;
+    if (marks_ == mark::none || !item.asked) return; // a repetition is no download
     const char one = marks_ == mark::site ? site_mark(item.site) : worker_mark(item.worker);
     marked_ = true;
     (void)!::write(STDOUT_FILENO, &one, 1);

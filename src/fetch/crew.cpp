@@ -46,7 +46,8 @@ class serial_crew final : public crew {
         auto done = serial_.submit(
             [this, &what] { return fetch::perform(shop_, what, asked_.ask, asked_.argument); });
         fetched answer = co_await std::move(done);
-        if (answer.status == 0 && answer.failure < 0 && !answer.exists && answer.disk_error == 0)
+        if (answer.status == 0 && answer.failure < 0 && !answer.exists && !answer.busy &&
+            answer.disk_error == 0)
             throw cancelled{};
         co_return answer;
     }

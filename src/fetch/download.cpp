@@ -40,11 +40,13 @@ bool download::prepare(const order& what) {
     id_ = what.id;
     name_ = what.name;
     hash_ = what.hash;
-    exists_ = false;
+    asked_ = true;
+    exists_ = busy_ = false;
     disk_error_ = 0;
     disk_text_.clear();
     sink_.drop();
     if (shop_.place() != nullptr && !shop_.common().overwrite && shop_.place()->has(name_)) {
+        asked_ = false;
         exists_ = true;
         disk_text_ = exists_text();
         return false;
@@ -70,7 +72,7 @@ void download::begin(const http::response& /*answer*/) {
     if (shop_.place() == nullptr) return;
     try {
         if (sink_.open(*shop_.place(), hash_)) return;
-        exists_ = true;
+        busy_ = true;
         disk_text_ = "another run is downloading " + http::detail::escape(name_);
     } catch (const disk_error& error) {
         disk_error_ = error.error();
@@ -112,9 +114,11 @@ void download::place_file(fetched& out) {
 fetched download::result() {
     fetched out;
     out.id = id_;
+    out.asked = asked_;
     out.exists = exists_;
+    out.busy = busy_;
     out.disk_error = disk_error_;
-    if (exists_ || disk_error_ != 0) {
+    if (exists_ || busy_ || disk_error_ != 0) {
         out.status = exists_ ? 0 : exchange_.result.status;
         out.text = std::move(disk_text_);
         sink_.drop();

@@ -91,7 +91,9 @@ class download final : private http::body_receiver {
     std::uint32_t id_ = 0;
     std::string name_;
     std::uint64_t hash_ = 0;
+    bool asked_ = true;
     bool exists_ = false;
+    bool busy_ = false;
     int disk_error_ = 0;
     std::string disk_text_;
 };

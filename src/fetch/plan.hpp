@@ -41,6 +41,8 @@ class plan {
     void finish(const fetched& answer, time_point now);
     /// The request was given up since the run ends.
     void abandon(std::uint32_t id, time_point now);
+    /// Nobody can do this request, nor any other: whoever does them has broken down.
+    void break_down(std::uint32_t id, std::string why, time_point now);
 
     /// Nothing new is begun: what waits ends as "interrupted" or "not started", and so does the rest of the
     /// list.
@@ -88,6 +90,10 @@ class plan {
     void admit(input_item&& line);
     [[nodiscard]] std::uint32_t new_item();
     void start_over(item& it);
+    [[nodiscard]] bool is_late(const item& it, time_point now) const noexcept {
+        return what_.timeout != plait::detail::nanoseconds::max() && it.begun &&
+               now - it.since >= what_.timeout;
+    }
     [[nodiscard]] order order_of(std::uint32_t id, time_point now);
     void follow(std::uint32_t id, const fetched& answer, time_point now);
     void fail(std::uint32_t id, const fetched& answer, reason why, std::string error, time_point now);

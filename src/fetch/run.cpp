@@ -80,19 +80,17 @@ class coordinator {
                 continue;
             }
             const std::uint32_t id = todo->id;
-            fetched answer;
-            bool gave_up = false;
+            std::optional<fetched> answer;
+            std::string broken_down; // what goes wrong with an item is in the answer: this is no item's
             try {
                 answer = co_await crew_->perform(std::move(*todo));
             } catch (const cancelled&) {
-                gave_up = true;
             } catch (const std::exception& error) {
-                answer = fetched{};
-                answer.failure = static_cast<std::int32_t>(http::cause::protocol);
-                answer.text = error.what();
+                broken_down = error.what();
+                if (broken_down.empty()) broken_down = "a worker broke down";
             }
-            answer.id = id;
-            settle(answer, gave_up);
+            const bool gave_up = !answer;
+            settle(id, answer, std::move(broken_down));
             if (crew_->blocks() && !gave_up) co_await yield();
         }
         wake_all();
@@ -109,12 +107,16 @@ class coordinator {
         }
     }
 
-    void settle(const fetched& answer, bool gave_up) {
+    void settle(std::uint32_t id, std::optional<fetched>& answer, std::string broken_down) {
         try {
-            if (gave_up)
-                plan_.abandon(answer.id, now());
-            else
-                plan_.finish(answer, now());
+            if (answer) {
+                answer->id = id;
+                plan_.finish(*answer, now());
+            } else if (broken_down.empty()) {
+                plan_.abandon(id, now());
+            } else {
+                plan_.break_down(id, std::move(broken_down), now());
+            }
         } catch (...) {
             broken_ = std::current_exception();
         }

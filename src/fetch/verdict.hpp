@@ -24,7 +24,9 @@ struct fetched {
     std::int64_t retry_after = -1; // seconds
     std::uint64_t bytes = 0;
     std::uint32_t worker = 0;
+    bool asked = true;   // false: it was seen beforehand that there is no use
     bool exists = false; // something stood in the place
+    bool busy = false;   // somebody else holds the temporary file: a run, or a worker that is dying
     bool placed = false; // the file bears its name, or is not to be written
     bool length_unknown = false;
     std::string text;     // what went wrong
@@ -33,8 +35,8 @@ struct fetched {
 
     template <class Archive>
     void serialize(Archive& archive) {
-        archive(id, status, failure, disk_error, system_error, peer, retry_after, bytes, worker, exists,
-                placed, length_unknown, text, location, content_encoding);
+        archive(id, status, failure, disk_error, system_error, peer, retry_after, bytes, worker, asked,
+                exists, busy, placed, length_unknown, text, location, content_encoding);
     }
 };
 
