@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -21,6 +22,7 @@ constexpr double between_plain_lines = 10;
 void say(std::string_view text) {
     while (!text.empty()) {
         const ssize_t done = ::write(STDERR_FILENO, text.data(), text.size());
+        if (done < 0 && errno == EINTR) continue; // Ctrl-C must not cut a line
         if (done <= 0) return;
         text.remove_prefix(static_cast<std::size_t>(done));
     }
@@ -69,7 +71,7 @@ void fetch_progress::ended(const fetch::item_end& item) {
     if (marks_ == mark::none || !item.asked) return; // a repetition is no download
     const char one = marks_ == mark::site ? site_mark(item.site) : worker_mark(item.worker);
     marked_ = true;
-    (void)!::write(STDOUT_FILENO, &one, 1);
+    while (::write(STDOUT_FILENO, &one, 1) < 0 && errno == EINTR) {}
 }
 
 std::string fetch_progress::line_of(const fetch::progress& so_far) const {
@@ -120,9 +122,13 @@ void fetch_progress::note(std::string_view text) {
     say(fmt::format("plait fetch: {}\n", text));
 }
 
+void fetch_progress::stopping(std::size_t in_flight) {
+    if (!quiet_) note(fmt::format("stopping: {} in flight, again to stop now", in_flight));
+}
+
 void fetch_progress::finish(const fetch::summary& result) {
     erase();
-    if (marked_) (void)!::write(STDOUT_FILENO, "\n", 1);
+    while (marked_ && ::write(STDOUT_FILENO, "\n", 1) < 0 && errno == EINTR) {}
     std::string out;
     for (const auto& [reason, of_reason] : failed_) {
         if (reason == "not_started") continue; // they are many, and say nothing

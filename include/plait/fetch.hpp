@@ -120,6 +120,8 @@ class [[gnu::visibility("default")]] observer {
     virtual void moved(const progress& so_far);
     /// Something the user should know: connections lowered, TLS not checked.
     virtual void note(std::string_view text);
+    /// The stopper's first word was understood: nothing new is begun, so many are still in flight.
+    virtual void stopping(std::size_t in_flight);
 };
 
 /// Asks a run to end, from any thread or from a signal handler.

@@ -138,6 +138,7 @@ class coordinator {
             stopping_ = true;
             give_up_at_ = moment + grace;
             plan_.stop(moment);
+            seen_.stopping(plan_.hosts().in_flight());
         }
         if (!book_.error().empty()) plan_.stop(moment);
         if (stopping_ && !given_up_ && (moment >= give_up_at_ || until_->stopped_now())) {

@@ -38,6 +38,15 @@ def carriers(tag):
     return found
 
 
+def is_gone(pid):
+    """Gone or a zombie. Its environment goes before its files are closed, so that does not tell."""
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
 class Gated(support.CommandTest):
     """A server that sends half of each body and the rest only when the gate is opened."""
 
@@ -67,20 +76,23 @@ class Gated(support.CommandTest):
         run = self.start("-x", executor, "-w", "2", "-c", str(connections), "--per-host", "0", "--dir", self.dir,
                          "--report", self.report, *options, *urls, env={TAG: self.tag}, **more)
         busy = {"serial": 1, "threads": 2, "processes": 2}.get(executor, connections)
-        self.assertTrue(self.server.wait_for(min(busy, connections)), "the downloads did not begin")
+        self.assertTrue(self.server.wait_for(min(busy, connections, count)), "the downloads did not begin")
         return run
 
-    def settle(self):
-        """How many requests there were, and that a second brings no further one: it has understood the signal."""
-        started = len(self.server.seen())
-        if self.server.wait_for(started + 1, seconds=1):
-            started = len(self.server.seen())       # one was on its way when the signal came
-            self.assertFalse(self.server.wait_for(started + 1, seconds=1), "it goes on starting")
+    def settle(self, run, terminal=None):
+        """Until the command says that it has understood; how many it has in flight, all of which reach the server."""
+        source = run.process.stderr.fileno() if terminal is None else terminal
+        said = b""
+        deadline = time.monotonic() + support.WATCHDOG
+        while not (found := re.search(rb"stopping: (\d+) in flight[^\n]*\n", said)):
+            self.assertTrue(select.select([source], [], [], deadline - time.monotonic())[0], f"not understood: {said!r}")
+            piece = os.read(source, 1)
+            self.assertNotEqual(b"", piece, f"it ended: {said!r}")
+            said += piece
+        started = int(found[1])
+        self.assertTrue(self.server.wait_for(started), "what is in flight does not arrive")
+        self.assertIsNone(run.process.poll(), "it did not wait for what is in flight")
         return started
-
-    def assert_still_running(self, run, message):
-        with self.assertRaises(subprocess.TimeoutExpired, msg=message):
-            run.process.wait(0.5)
 
     def assert_nobody_left(self):
         deadline = time.monotonic() + 10
@@ -101,7 +113,7 @@ class Interrupted(Gated):
     def test_TheFirstCtrlCFinishesWhatIsInFlightAndStartsNothing(self, executor):
         run = self.begin(executor)
         run.signal(signal.SIGINT)
-        started = self.settle()
+        started = self.settle(run)
         self.server.release.set()
         result = run.finish()
         self.assert_status(130, result)
@@ -121,7 +133,7 @@ class Interrupted(Gated):
     def test_TheSecondCtrlCEndsAtOnce(self, executor):
         run = self.begin(executor)
         run.signal(signal.SIGINT)
-        self.assert_still_running(run, "the first one did not wait for what is in flight")
+        self.settle(run)
         run.signal(signal.SIGINT)
         result = run.finish(watchdog=8)             # the first one alone would take 10 s
         self.assert_status(130, result)
@@ -145,10 +157,9 @@ class Interrupted(Gated):
         try:
             # setsid makes a new session; opening the terminal there makes it the controlling one.
             run = self.begin(executor, stdin=slave, stderr=slave, start_new_session=True, shell=f"exec <{tty}")
-            os.set_blocking(master, False)
             os.write(master, b"\x03")
-            started = self.settle()
-            self.assert_still_running(run, "it died of the signal")
+            started = self.settle(run, master)
+            os.set_blocking(master, False)
             self.server.release.set()
             result = run.finish()
             self.assert_status(130, result)
@@ -166,15 +177,42 @@ class Interrupted(Gated):
             os.close(master)
             os.close(slave)
 
-    def test_SigtermIsLikeTheFirstCtrlC(self):
-        run = self.begin("loop")
-        run.signal(signal.SIGTERM)
-        self.settle()
+    def test_SigtermAndSighupAreLikeTheFirstCtrlC(self):
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            with self.subTest(signal=number):
+                self.empty_directory()
+                run = self.begin("loop")
+                run.signal(number)
+                started = self.settle(run)
+                self.server.release.set()
+                result = run.finish()
+                self.assert_status(130, result)
+                self.assertEqual(started, len(self.files()), result)
+                self.assert_only_whole_files(result)
+                self.assert_nobody_left()
+
+    def test_WhoWaitsToBeAskedAgainIsInterrupted(self):
+        def busy(connection, request):
+            connection.answer(b"", "503 Busy", ["Retry-After: 200"])
+            return True
+        with Server(busy) as other:
+            # One place for each of two: the second of this server's comes when the busy one has been answered.
+            run = self.begin("loop", other.url("/busy"), count=2, connections=2)
+            run.signal(signal.SIGINT)
+            self.settle(run)
+            self.server.release.set()
+            result = run.finish()
+        self.assert_status(130, result)
+        rows = {row["url"]: row for row in self.rows(self.report, result)}
+        self.assert_reason("interrupted", rows[other.url("/busy")], result)
+        self.assertEqual(1, rows[other.url("/busy")]["attempts"])
+
+    def test_QuietSaysNothingOfIt(self):
+        run = self.begin("loop", "--quiet", count=1)
+        run.signal(signal.SIGINT)
         self.server.release.set()
         result = run.finish()
-        self.assertNotEqual(0, result.status, result)
-        self.assert_only_whole_files(result)
-        self.assert_nobody_left()
+        self.assertNotIn("stopping", result.err)
 
     def test_AnIgnoredCtrlCStaysIgnored(self):
         """As behind a shell's `&`, or under nohup: not its signal."""
@@ -189,8 +227,10 @@ class Interrupted(Gated):
     @support.each_executor
     def test_KillInTheMiddleLeavesNoFinalNameAndNobody(self, executor):
         run = self.begin(executor)
+        everybody = carriers(self.tag)
         run.signal(signal.SIGKILL)
         run.process.wait()
+        self.wait_until(lambda: all(is_gone(pid) for pid in everybody))     # until then they may hold locks
         for name in self.files():
             self.assertRegex(name, r"^\.plait-.*\.part$", "something half-written under a final name")
         self.assert_nobody_left()
