@@ -227,7 +227,7 @@ std::size_t transfer::take_body(std::string_view bytes) {
     return bytes.size();
 }
 
-int transfer::before_request(const char* peer, int local_port) {
+int transfer::before_request(const char* peer, int peer_port, const char* local, int local_port) {
     connected_ = true;
     refused_address_ = false;
     socket_error_ = 0;
@@ -242,7 +242,8 @@ int transfer::before_request(const char* peer, int local_port) {
             return CURL_PREREQFUNC_ABORT;
         }
     }
-    if (exchange_->what.url.starts_with("http:") && engine_.bytes_are_waiting(local_port)) {
+    if (exchange_->what.url.starts_with("http:") &&
+        engine_.bytes_are_waiting(peer, peer_port, local, local_port)) {
         exchange_->result.stale = true;
         fail(cause::protocol, "the server sent bytes before it was asked");
         return CURL_PREREQFUNC_ABORT;
@@ -322,8 +323,8 @@ std::size_t transfer::on_body(char* data, std::size_t size, std::size_t count, v
     return static_cast<transfer*>(self)->take_body({data, size * count});
 }
 
-int transfer::on_request(void* self, char* peer, char* /*local*/, int /*peer_port*/, int local_port) {
-    return static_cast<transfer*>(self)->before_request(peer, local_port);
+int transfer::on_request(void* self, char* peer, char* local, int peer_port, int local_port) {
+    return static_cast<transfer*>(self)->before_request(peer, peer_port, local, local_port);
 }
 
 curl_socket_t transfer::on_open(void* self, curlsocktype /*purpose*/, curl_sockaddr* address) {

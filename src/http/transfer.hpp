@@ -62,7 +62,7 @@ class transfer {
     [[nodiscard]] bool drops_body() const noexcept;
     [[nodiscard]] std::size_t take_header(std::string_view line);
     [[nodiscard]] std::size_t take_body(std::string_view bytes);
-    [[nodiscard]] int before_request(const char* peer, int local_port);
+    [[nodiscard]] int before_request(const char* peer, int peer_port, const char* local, int local_port);
     [[nodiscard]] curl_socket_t open_socket(curl_sockaddr& address);
 
     static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* self);
