@@ -35,6 +35,7 @@ class fetch_progress final : public fetch::observer {
     };
     void draw(const std::string& line);
     void erase();
+    [[nodiscard]] double seconds_left(const fetch::progress& so_far) const;
     [[nodiscard]] std::string line_of(const fetch::progress& so_far) const;
 
     mark marks_;

@@ -31,6 +31,7 @@ class loop_crew final : public crew {
     loop_crew(work_options common, std::size_t places) : shop_(std::move(common)), places_(places) {}
     task<fetched> perform(order what) override { return perform_async(shop_, std::move(what)); }
     std::size_t places() const noexcept override { return places_; }
+    underway look() override { return look_at(shop_); }
     std::size_t workers() const noexcept override { return 1; }
 
   private:
@@ -52,6 +53,7 @@ class serial_crew final : public crew {
         co_return answer;
     }
     std::size_t places() const noexcept override { return 1; }
+    underway look() override { return look_at(shop_); }
     std::size_t workers() const noexcept override { return 1; }
     bool blocks() const noexcept override { return true; }
 
@@ -78,6 +80,7 @@ class thread_crew final : public crew {
         co_return co_await done;
     }
     std::size_t places() const noexcept override { return workers_; }
+    underway look() override { return look_at(shop_); }
     std::size_t workers() const noexcept override { return workers_; }
 
   private:
@@ -100,6 +103,7 @@ class loops_crew final : public crew {
         co_return co_await done;
     }
     std::size_t places() const noexcept override { return places_; }
+    underway look() override { return look_at(shop_); }
     std::size_t workers() const noexcept override { return workers_; }
 
   private:

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fetch/download.hpp"
 
+#include <charconv>
 #include <stdexcept>
 #include <utility>
 
@@ -45,6 +46,7 @@ bool download::prepare(const order& what) {
     disk_error_ = 0;
     disk_text_.clear();
     sink_.drop();
+    leave_traffic();
     if (shop_.place() != nullptr && !shop_.common().overwrite && shop_.place()->has(name_)) {
         asked_ = false;
         exists_ = true;
@@ -68,7 +70,23 @@ bool download::prepare(const order& what) {
     return true;
 }
 
-void download::begin(const http::response& /*answer*/) {
+/// What it brought is counted where it ends.
+void download::leave_traffic() noexcept {
+    traffic& all = shop_.traffic();
+    all.bytes.fetch_sub(std::exchange(counted_bytes_, 0), std::memory_order_relaxed);
+    if (!std::exchange(announced_, false)) return;
+    all.announced.fetch_sub(1, std::memory_order_relaxed);
+    all.lengths.fetch_sub(counted_length_, std::memory_order_relaxed);
+}
+
+void download::begin(const http::response& answer) {
+    const std::string_view length = answer.headers.find("content-length");
+    const char* const end = length.data() + length.size();
+    if (!length.empty() && std::from_chars(length.data(), end, counted_length_).ptr == end) {
+        announced_ = true;
+        shop_.traffic().announced.fetch_add(1, std::memory_order_relaxed);
+        shop_.traffic().lengths.fetch_add(counted_length_, std::memory_order_relaxed);
+    }
     if (shop_.place() == nullptr) return;
     try {
         if (sink_.open(*shop_.place(), hash_)) return;
@@ -82,6 +100,8 @@ void download::begin(const http::response& /*answer*/) {
 }
 
 void download::receive(std::string_view bytes) {
+    counted_bytes_ += bytes.size();
+    shop_.traffic().bytes.fetch_add(bytes.size(), std::memory_order_relaxed);
     if (shop_.place() == nullptr) return;
     try {
         sink_.write(bytes);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -50,6 +51,15 @@ struct work_options {
     }
 };
 
+/// What is on its way through a workshop, for whoever shows progress.
+///
+/// Threads: any. Nothing else is read through these numbers, so relaxed order is enough.
+struct traffic {
+    std::atomic<std::uint64_t> bytes{0};     // of bodies that are not taken to the end yet
+    std::atomic<std::uint64_t> announced{0}; // how many of those have told their length
+    std::atomic<std::uint64_t> lengths{0};   // and the sum
+};
+
 /// What a worker needs for any number of orders: a session, the directory, the headers in libcurl's form.
 class workshop {
   public:
@@ -58,11 +68,13 @@ class workshop {
     [[nodiscard]] const work_options& common() const noexcept { return common_; }
     [[nodiscard]] http::session& session() noexcept { return session_; }
     [[nodiscard]] const directory* place() const noexcept { return place_.get(); }
+    [[nodiscard]] fetch::traffic& traffic() noexcept { return traffic_; }
     [[nodiscard]] const void* headers(bool all) const noexcept { return (all ? all_ : some_).get(); }
 
   private:
     work_options common_;
     std::unique_ptr<directory> place_;
+    fetch::traffic traffic_;
     http::session session_;
     http::detail::header_list all_;
     http::detail::header_list some_;
@@ -72,6 +84,9 @@ class workshop {
 class download final : private http::body_receiver {
   public:
     explicit download(workshop& shop) : shop_(shop) {}
+    ~download() override { leave_traffic(); }
+    download(const download&) = delete;
+    download& operator=(const download&) = delete;
 
     /// False if there is nothing to ask, since something stands in the place: result() says so.
     [[nodiscard]] bool prepare(const order& what);
@@ -83,6 +98,7 @@ class download final : private http::body_receiver {
     void begin(const http::response& answer) override;
     void receive(std::string_view bytes) override;
     void place_file(fetched& out);
+    void leave_traffic() noexcept;
     [[nodiscard]] std::string exists_text() const;
 
     workshop& shop_;
@@ -96,6 +112,9 @@ class download final : private http::body_receiver {
     bool busy_ = false;
     int disk_error_ = 0;
     std::string disk_text_;
+    std::uint64_t counted_bytes_ = 0; // by us in the traffic
+    std::uint64_t counted_length_ = 0;
+    bool announced_ = false;
 };
 
 /// Does an order on the calling thread, by blocking. `give_up` as in blocking_engine::perform; then `failure`

@@ -33,6 +33,7 @@ void ledger::count(reason why, bool failed) {
 void ledger::end(std::uint64_t number, const row& item, const item_end& told) {
     count(item.why, item.why != reason::none);
     totals_.bytes += item.bytes;
+    if (item.why == reason::none) totals_.done_bytes += item.bytes;
     if (report_) put(number, to_json_line(item));
     seen_.ended(told);
 }

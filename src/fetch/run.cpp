@@ -161,7 +161,12 @@ class coordinator {
         so_far.all_known = plan_.all_known();
         so_far.done = counts.done;
         so_far.failed = counts.failed;
-        so_far.bytes = counts.bytes;
+        const crew::underway now_there = crew_->look();
+        bytes_shown_ =
+            std::max(bytes_shown_, counts.bytes + now_there.bytes); // one may just be changing over
+        so_far.bytes = bytes_shown_;
+        so_far.lengths_known = counts.done + now_there.announced;
+        so_far.lengths = counts.done_bytes + now_there.lengths;
         so_far.in_flight = plan_.hosts().in_flight();
         so_far.waiting_hosts = plan_.hosts().closed_hosts();
         so_far.seconds = std::chrono::duration<double>(moment - began_).count();
@@ -189,6 +194,7 @@ class coordinator {
     time_point began_;
     time_point reported_;
     time_point give_up_at_{};
+    std::uint64_t bytes_shown_ = 0;
     bool stopping_ = false;
     bool given_up_ = false;
 };

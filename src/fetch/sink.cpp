@@ -20,9 +20,13 @@ namespace {
 using http::detail::escape;
 using plait::detail::errno_text;
 
+void write_temporary_name(char (&out)[40], std::uint64_t hash) noexcept {
+    std::snprintf(out, sizeof out, ".plait-%016llx.part", static_cast<unsigned long long>(hash));
+}
+
 std::string temporary_name(std::uint64_t hash) {
     char text[40];
-    std::snprintf(text, sizeof text, ".plait-%016llx.part", static_cast<unsigned long long>(hash));
+    write_temporary_name(text, hash);
     return text;
 }
 
@@ -81,6 +85,14 @@ directory::directory(const std::string& path) : path_(path.empty() ? "." : path)
 bool directory::has(const std::string& name) const {
     struct stat info{};
     return ::fstatat(fd_.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+std::uint64_t directory::arrived(std::uint64_t hash) const noexcept {
+    struct stat info{};
+    char name[40];
+    write_temporary_name(name, hash);
+    const bool there = ::fstatat(fd_.get(), name, &info, AT_SYMLINK_NOFOLLOW) == 0;
+    return there ? static_cast<std::uint64_t>(info.st_size) : 0;
 }
 
 sink::sink(sink&& other) noexcept

@@ -37,6 +37,8 @@ class directory {
     [[nodiscard]] const std::string& path() const noexcept { return path_; }
     /// Anything in the place counts: a file, a directory, a FIFO, a link that points nowhere.
     [[nodiscard]] bool has(const std::string& name) const;
+    /// How much of a download lies in its temporary file; 0 if there is none.
+    [[nodiscard]] std::uint64_t arrived(std::uint64_t hash) const noexcept;
 
   private:
     std::string path_;

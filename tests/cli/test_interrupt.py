@@ -393,6 +393,24 @@ class Terminal(support.CommandTest):
         shown = self.at_terminal(until=self.PROGRESS)
         self.assertTrue(b"\r" in shown.replace(b"\r\n", b""), "one line, written again and again")
 
+    def test_ALongDownloadShowsItsSpeedAndTheTimeThatIsLeft(self):
+        """Before any item has ended: by the length that the answer announced."""
+        def slow(connection, request):
+            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+            while not connection.server.release.wait(0.02):
+                connection.send(b"x" * 1000)
+        master, slave = pty.openpty()
+        with Server(slow) as server:
+            run = self.start("--dir", self.dir, "--retries", "0", server.url("/a"), stderr=slave)
+            os.close(slave)
+            shown = b""
+            while not re.search(rb"[1-9][0-9.]* K?i?B/s, 1 in flight, about [1-9][0-9]* s left", shown):
+                self.assertTrue(select.select([master], [], [], support.WATCHDOG)[0], shown[-300:])
+                shown += os.read(master, 65536)
+                self.assertLess(len(shown), 100_000, shown[-300:])
+            run.process.kill()
+        os.close(master)
+
     def test_NoColor(self):
         shown = self.at_terminal(env={"NO_COLOR": "1"}, until=self.PROGRESS)
         self.assertNotRegex(shown, rb"\x1b\[[0-9;]*m")
