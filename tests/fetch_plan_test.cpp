@@ -352,6 +352,23 @@ TEST_F(FetchPlan, ABrokenCrewEndsTheRun) {
     EXPECT_EQ(rows[2]["reason"], "not_started");
 }
 
+TEST_F(FetchPlan, RetryAfterZeroStillBacksOff) {
+    what_.urls = {"http://h/1"};
+    what_.retries = 3;
+    begin();
+    auto waited = 0ns;
+    while (auto one = plan_->next(now_)) {
+        fetched at_once = answer(*one, 503);
+        at_once.retry_after = 0;
+        plan_->finish(at_once, now_);
+        if (const auto wake = plan_->wake_time()) {
+            waited += *wake - now_;
+            now_ = std::max(now_, *wake);
+        }
+    }
+    EXPECT_GT(waited, 0ns);
+}
+
 TEST_F(FetchPlan, AFullDiskEndsTheRun) {
     what_.urls = {"http://h/1", "http://h/2", "http://h/3"};
     what_.connections = 1;

@@ -161,6 +161,16 @@ TEST(Http, ARedirectOfAPublicServerReachesNoPrivateOne) {
     EXPECT_EQ(hop.result.status, 200);
 }
 
+TEST(Http, AnAnswerThatLeadsNowhereKeepsItsBody) {
+    for (const char* status : {"300 Multiple Choices", "305 Use Proxy", "302 Found"}) {
+        const raw_server server{[&](const std::string&, int) {
+            return reply{std::string{"HTTP/1.1 "} + status + "\r\nContent-Length: 4\r\n\r\nbody"};
+        }};
+        session s;
+        EXPECT_EQ(s.get_blocking(server.url()).body, "body") << status;
+    }
+}
+
 TEST(Http, ShortBodiesAreFailures) {
     EXPECT_EQ(failure_of_bytes("HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello"), cause::short_body);
     EXPECT_EQ(failure_of_bytes("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"),

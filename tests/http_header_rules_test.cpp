@@ -72,6 +72,16 @@ TEST(HeaderRules, AStatusLineBehindTheBodyIsATrailer) {
     EXPECT_FALSE(rules.has_length());
 }
 
+TEST(HeaderRules, OnlyALastChunkedTellsTheEnd) {
+    for (const auto& [value, chunked] :
+         {std::pair{"chunked", true}, {"gzip, Chunked", true}, {"gzip", false}}) {
+        header_rules rules;
+        EXPECT_EQ(rules.see("HTTP/1.1 200 OK\r\n"), nullptr);
+        EXPECT_EQ(rules.see(std::string{"Transfer-Encoding: "} + value + "\r\n"), nullptr);
+        EXPECT_EQ(rules.chunked(), chunked) << value;
+    }
+}
+
 TEST(HeaderRules, FloodsAreRefused) {
     std::vector<std::string> many{"HTTP/1.1 200 OK"};
     for (int i = 0; i < 501; ++i) many.push_back("X: y");

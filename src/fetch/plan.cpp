@@ -168,7 +168,7 @@ void plan::finish(const fetched& answer, time_point now) {
     time_point next_try = now;
     if (found.next == step::again) next_try += back_off_.after(it.tries);
     if (found.next == step::again_when) {
-        next_try += back_off_.spread(found.wait);
+        next_try += found.wait.count() > 0 ? back_off_.spread(found.wait) : back_off_.after(it.tries);
         hosts_.close_host_of(id, next_try);
     }
     if (found.next == step::again || found.next == step::again_when) {

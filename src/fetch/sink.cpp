@@ -149,7 +149,7 @@ bool sink::take_over(const directory& place) {
     struct stat ours{};
     struct stat named{};
     if (::fstat(fd_.get(), &ours) != 0) fail("cannot look at", temporary_, &place, errno);
-    if (!S_ISREG(ours.st_mode) || ours.st_nlink > 1) {
+    if (!S_ISREG(ours.st_mode) || ours.st_nlink > 1 || ours.st_uid != ::geteuid()) { // another's stays his
         fd_.reset();
         fail("cannot take over", temporary_, &place, EEXIST);
     }

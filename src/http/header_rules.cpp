@@ -85,7 +85,9 @@ const char* header_rules::see(std::string_view line) noexcept {
         return "a blank between a header's name and its colon";
     // The first letter decides most of them.
     if (header.name.size() == 14 && same_name(header.name, "content-length")) return see_length(header.value);
-    if (header.name.size() == 17 && same_name(header.name, "transfer-encoding")) chunked_ = true;
+    if (header.name.size() == 17 && same_name(header.name, "transfer-encoding"))
+        chunked_ =
+            header.value.size() >= 7 && same_name(header.value.substr(header.value.size() - 7), "chunked");
     return nullptr;
 }
 

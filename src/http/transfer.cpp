@@ -12,6 +12,7 @@
 #include <utility>
 
 #include "http/engine.hpp"
+#include "http/redirect.hpp"
 #include "sys/errors.hpp"
 
 namespace plait::http::detail {
@@ -155,7 +156,8 @@ void transfer::fail(cause why, std::string text) {
 bool transfer::drops_body() const noexcept {
     const int status = exchange_->result.status;
     if (exchange_->drops == discard::all_but_success) return status < 200 || status >= 300 || status == 206;
-    return exchange_->drops == discard::redirects && status >= 300 && status < 400;
+    return exchange_->drops == discard::redirects && is_redirect(status) &&
+           exchange_->result.headers.contains("location");
 }
 
 bool transfer::begin() {
