@@ -277,12 +277,13 @@ class GivingOut(support.CommandTest):
         def answer(connection, request):
             if request.path != "/x":
                 return held(connection, request)
-            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nb")
-            if not lock:
-                connection.hold()
-                return False
+            first = len(server.seen("/x")) == 1
             if len(server.seen("/x")) == release_at:
-                os.close(lock.pop())
+                os.close(lock.pop())                # before the client opens its file
+            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nb")
+            if first:
+                connection.hold()                   # for the run that is killed
+                return False
             connection.send(b"ody of x")
             return True
 
