@@ -138,6 +138,29 @@ TEST_P(FetchRun, AnObserverIsTold) {
     EXPECT_TRUE(seen.last.all_known);
 }
 
+TEST_P(FetchRun, BytesAreToldWhileTheyCome) {
+    // Half a body, and then nothing: what the observer sees can only be in flight.
+    const raw_server server{[](const std::string&, int) {
+        return reply{"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n" + std::string(1000, 'x')};
+    }};
+    struct watcher : plait::fetch::observer {
+        void moved(const plait::fetch::progress& so_far) override {
+            if (so_far.bytes < 1000 || until.stopped()) return;
+            seen = so_far;
+            until.stop_now();
+        }
+        plait::fetch::stopper until;
+        plait::fetch::progress seen;
+    } watching;
+    what_.urls = {server.url("/a")};
+    const auto result = plait::fetch::run(what_, &watching, &watching.until);
+    EXPECT_EQ(result.exit_status(), 130);
+    EXPECT_EQ(watching.seen.bytes, 1000U);
+    if (GetParam() == strategy::processes) return; // their files tell how much has come, not how much will
+    EXPECT_EQ(watching.seen.lengths_known, 1U);
+    EXPECT_EQ(watching.seen.lengths, 2000U);
+}
+
 TEST(FetchRunErrors, WhatCannotBegin) {
     plait::fetch::options what;
     EXPECT_THROW((void)plait::fetch::run(what), std::invalid_argument);

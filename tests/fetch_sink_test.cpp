@@ -118,6 +118,16 @@ TEST_F(FetchSink, ALeftoverIsTakenOverAndEmptied) {
     EXPECT_EQ(text_of("a"), "x");
 }
 
+TEST_F(FetchSink, ALeftoverOfAnotherUserIsNotTakenOver) {
+    if (::geteuid() != 0) GTEST_SKIP() << "only root can give a file away";
+    const directory place{path_.string()};
+    put(temporary(), "his");
+    ASSERT_EQ(::chown((path_ / temporary()).c_str(), 65534, 65534), 0);
+    sink file;
+    EXPECT_THROW((void)file.open(place, 42), plait::fetch::disk_error);
+    EXPECT_EQ(text_of(temporary()), "his");
+}
+
 TEST_F(FetchSink, AFileThatAnotherHoldsIsLeftAlone) {
     const directory place{path_.string()};
     put(temporary(), "theirs");

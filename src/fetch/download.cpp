@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fetch/download.hpp"
 
+#include <charconv>
 #include <stdexcept>
 #include <utility>
 
@@ -26,6 +27,7 @@ struct refused_body : std::runtime_error {
 } // namespace
 
 workshop::workshop(work_options common) : common_(std::move(common)), session_(session_options_of(common_)) {
+    session_.internals().common.most = static_cast<std::size_t>(common_.most);
     if (!common_.directory.empty()) place_ = std::make_unique<directory>(common_.directory);
     for (const std::string& header : common_.headers) {
         all_.add(header);
@@ -39,11 +41,14 @@ bool download::prepare(const order& what) {
     id_ = what.id;
     name_ = what.name;
     hash_ = what.hash;
-    exists_ = false;
+    asked_ = true;
+    exists_ = busy_ = false;
     disk_error_ = 0;
     disk_text_.clear();
     sink_.drop();
+    leave_traffic();
     if (shop_.place() != nullptr && !shop_.common().overwrite && shop_.place()->has(name_)) {
+        asked_ = false;
         exists_ = true;
         disk_text_ = exists_text();
         return false;
@@ -65,11 +70,27 @@ bool download::prepare(const order& what) {
     return true;
 }
 
-void download::begin(const http::response& /*answer*/) {
+/// What it brought is counted where it ends.
+void download::leave_traffic() noexcept {
+    traffic& all = shop_.traffic();
+    all.bytes.fetch_sub(std::exchange(counted_bytes_, 0), std::memory_order_relaxed);
+    if (!std::exchange(announced_, false)) return;
+    all.announced.fetch_sub(1, std::memory_order_relaxed);
+    all.lengths.fetch_sub(counted_length_, std::memory_order_relaxed);
+}
+
+void download::begin(const http::response& answer) {
+    const std::string_view length = answer.headers.find("content-length");
+    const char* const end = length.data() + length.size();
+    if (!length.empty() && std::from_chars(length.data(), end, counted_length_).ptr == end) {
+        announced_ = true;
+        shop_.traffic().announced.fetch_add(1, std::memory_order_relaxed);
+        shop_.traffic().lengths.fetch_add(counted_length_, std::memory_order_relaxed);
+    }
     if (shop_.place() == nullptr) return;
     try {
         if (sink_.open(*shop_.place(), hash_)) return;
-        exists_ = true;
+        busy_ = true;
         disk_text_ = "another run is downloading " + http::detail::escape(name_);
     } catch (const disk_error& error) {
         disk_error_ = error.error();
@@ -79,6 +100,8 @@ void download::begin(const http::response& /*answer*/) {
 }
 
 void download::receive(std::string_view bytes) {
+    counted_bytes_ += bytes.size();
+    shop_.traffic().bytes.fetch_add(bytes.size(), std::memory_order_relaxed);
     if (shop_.place() == nullptr) return;
     try {
         sink_.write(bytes);
@@ -111,9 +134,11 @@ void download::place_file(fetched& out) {
 fetched download::result() {
     fetched out;
     out.id = id_;
+    out.asked = asked_;
     out.exists = exists_;
+    out.busy = busy_;
     out.disk_error = disk_error_;
-    if (exists_ || disk_error_ != 0) {
+    if (exists_ || busy_ || disk_error_ != 0) {
         out.status = exists_ ? 0 : exchange_.result.status;
         out.text = std::move(disk_text_);
         sink_.drop();
@@ -128,6 +153,7 @@ fetched download::result() {
     if (got.failure) {
         out.failure = static_cast<std::int32_t>(*got.failure);
         out.text = std::move(got.text);
+        out.system_error = got.system_error;
     } else if (is_success(got.status)) {
         out.content_encoding = got.headers.find("content-encoding");
         place_file(out);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -38,15 +39,25 @@ struct work_options {
     std::int64_t connect_timeout = 0; // nanoseconds
     std::int64_t stall_timeout = 0;
     std::uint64_t max_size = UINT64_MAX;
-    std::uint64_t kept = 64;
+    std::uint64_t kept = 64; // idle connections of an engine
+    std::uint64_t most = 0;  // idle and busy ones; 0: no bound
     bool overwrite = false;
     bool insecure = false;
 
     template <class Archive>
     void serialize(Archive& archive) {
-        archive(directory, headers, user_agent, ca_file, connect_timeout, stall_timeout, max_size, kept,
+        archive(directory, headers, user_agent, ca_file, connect_timeout, stall_timeout, max_size, kept, most,
                 overwrite, insecure);
     }
+};
+
+/// What is on its way through a workshop, for whoever shows progress.
+///
+/// Threads: any. Nothing else is read through these numbers, so relaxed order is enough.
+struct traffic {
+    std::atomic<std::uint64_t> bytes{0};     // of bodies that are not taken to the end yet
+    std::atomic<std::uint64_t> announced{0}; // how many of those have told their length
+    std::atomic<std::uint64_t> lengths{0};   // and the sum
 };
 
 /// What a worker needs for any number of orders: a session, the directory, the headers in libcurl's form.
@@ -57,11 +68,13 @@ class workshop {
     [[nodiscard]] const work_options& common() const noexcept { return common_; }
     [[nodiscard]] http::session& session() noexcept { return session_; }
     [[nodiscard]] const directory* place() const noexcept { return place_.get(); }
+    [[nodiscard]] fetch::traffic& traffic() noexcept { return traffic_; }
     [[nodiscard]] const void* headers(bool all) const noexcept { return (all ? all_ : some_).get(); }
 
   private:
     work_options common_;
     std::unique_ptr<directory> place_;
+    fetch::traffic traffic_;
     http::session session_;
     http::detail::header_list all_;
     http::detail::header_list some_;
@@ -71,6 +84,9 @@ class workshop {
 class download final : private http::body_receiver {
   public:
     explicit download(workshop& shop) : shop_(shop) {}
+    ~download() override { leave_traffic(); }
+    download(const download&) = delete;
+    download& operator=(const download&) = delete;
 
     /// False if there is nothing to ask, since something stands in the place: result() says so.
     [[nodiscard]] bool prepare(const order& what);
@@ -82,6 +98,7 @@ class download final : private http::body_receiver {
     void begin(const http::response& answer) override;
     void receive(std::string_view bytes) override;
     void place_file(fetched& out);
+    void leave_traffic() noexcept;
     [[nodiscard]] std::string exists_text() const;
 
     workshop& shop_;
@@ -90,9 +107,14 @@ class download final : private http::body_receiver {
     std::uint32_t id_ = 0;
     std::string name_;
     std::uint64_t hash_ = 0;
+    bool asked_ = true;
     bool exists_ = false;
+    bool busy_ = false;
     int disk_error_ = 0;
     std::string disk_text_;
+    std::uint64_t counted_bytes_ = 0; // by us in the traffic
+    std::uint64_t counted_length_ = 0;
+    bool announced_ = false;
 };
 
 /// Does an order on the calling thread, by blocking. `give_up` as in blocking_engine::perform; then `failure`

@@ -83,6 +83,7 @@ struct totals {
     std::uint64_t done = 0;
     std::uint64_t failed = 0;
     std::uint64_t bytes = 0;
+    std::uint64_t done_bytes = 0; // without what failed
     std::uint64_t requests = 0;
     double seconds = 0;
     std::array<std::uint64_t, reason_texts.size()> by_reason{};

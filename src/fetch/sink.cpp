@@ -20,9 +20,13 @@ namespace {
 using http::detail::escape;
 using plait::detail::errno_text;
 
+void write_temporary_name(char (&out)[40], std::uint64_t hash) noexcept {
+    std::snprintf(out, sizeof out, ".plait-%016llx.part", static_cast<unsigned long long>(hash));
+}
+
 std::string temporary_name(std::uint64_t hash) {
     char text[40];
-    std::snprintf(text, sizeof text, ".plait-%016llx.part", static_cast<unsigned long long>(hash));
+    write_temporary_name(text, hash);
     return text;
 }
 
@@ -53,6 +57,7 @@ blame blame_for(int error) noexcept {
     case EMFILE:
     case ENFILE:
     case ENOMEM:
+    case ENOBUFS:
     case ENODEV:
     case ESTALE:
         return blame::run;
@@ -80,6 +85,14 @@ directory::directory(const std::string& path) : path_(path.empty() ? "." : path)
 bool directory::has(const std::string& name) const {
     struct stat info{};
     return ::fstatat(fd_.get(), name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+std::uint64_t directory::arrived(std::uint64_t hash) const noexcept {
+    struct stat info{};
+    char name[40];
+    write_temporary_name(name, hash);
+    const bool there = ::fstatat(fd_.get(), name, &info, AT_SYMLINK_NOFOLLOW) == 0;
+    return there ? static_cast<std::uint64_t>(info.st_size) : 0;
 }
 
 sink::sink(sink&& other) noexcept
@@ -136,7 +149,7 @@ bool sink::take_over(const directory& place) {
     struct stat ours{};
     struct stat named{};
     if (::fstat(fd_.get(), &ours) != 0) fail("cannot look at", temporary_, &place, errno);
-    if (!S_ISREG(ours.st_mode) || ours.st_nlink > 1) {
+    if (!S_ISREG(ours.st_mode) || ours.st_nlink > 1 || ours.st_uid != ::geteuid()) { // another's stays his
         fd_.reset();
         fail("cannot take over", temporary_, &place, EEXIST);
     }

@@ -13,7 +13,7 @@ namespace plait::fetch {
 /// Whom a failure of the disk concerns: this file, or everything that is still to come.
 enum class blame { item, run };
 
-/// ENOSPC, EDQUOT, EROFS, EIO, EMFILE, ENFILE, ENOMEM and ENODEV concern the run.
+/// ENOSPC, EDQUOT, EROFS, EIO, EMFILE, ENFILE, ENOMEM, ENOBUFS and ENODEV concern the run.
 [[nodiscard]] blame blame_for(int error) noexcept;
 
 class disk_error : public std::runtime_error {
@@ -37,6 +37,8 @@ class directory {
     [[nodiscard]] const std::string& path() const noexcept { return path_; }
     /// Anything in the place counts: a file, a directory, a FIFO, a link that points nowhere.
     [[nodiscard]] bool has(const std::string& name) const;
+    /// How much of a download lies in its temporary file; 0 if there is none.
+    [[nodiscard]] std::uint64_t arrived(std::uint64_t hash) const noexcept;
 
   private:
     std::string path_;

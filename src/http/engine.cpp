@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/engine.hpp"
 
-#include <netinet/in.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -48,6 +47,7 @@ engine::engine(settings common) : common_(std::move(common)) {
     (void)curl_multi_setopt(multi_, CURLMOPT_TIMERDATA, this);
     (void)curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS,
                             static_cast<long>(std::max<std::size_t>(common_.kept, 1)));
+    (void)curl_multi_setopt(multi_, CURLMOPT_MAX_TOTAL_CONNECTIONS, static_cast<long>(common_.most));
     now_ = clock::now();
 }
 
@@ -151,7 +151,7 @@ void engine::adopt(curl_socket_t fd) {
     state = {};
     state.queued = queued; // the number may still stand in todo_
     state.ours = true;
-    unnamed_.push_back(fd);
+    names_.add(fd);
 }
 
 void engine::want(curl_socket_t fd, int what, transfer* user) {
@@ -186,12 +186,7 @@ void engine::enqueue(curl_socket_t fd, socket_state& state) {
 void engine::forget(curl_socket_t fd) noexcept {
     socket_state& state = state_of(fd);
     if (state.registered) (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
-    if (state.local_port != 0) {
-        const auto it = by_port_.find(state.local_port);
-        if (it != by_port_.end() && it->second == fd) by_port_.erase(it);
-    } else {
-        std::erase(unnamed_, fd);
-    }
+    if (state.ours) names_.remove(fd);
     const bool queued = state.queued;
     state = {};
     state.queued = queued;
@@ -200,23 +195,10 @@ void engine::forget(curl_socket_t fd) noexcept {
 /// Whether an answer lies in the connection that a request is about to go out on. It would be taken for the
 /// answer to the next request. Not for TLS: there session tickets may arrive at any time, and a record cannot
 /// be forged.
-bool engine::bytes_are_waiting(int local_port) {
-    for (const curl_socket_t fd : unnamed_) {
-        sockaddr_storage address{};
-        socklen_t size = sizeof address;
-        if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) continue;
-        socket_state& state = state_of(fd);
-        if (address.ss_family == AF_INET)
-            state.local_port = ntohs(reinterpret_cast<const sockaddr_in&>(address).sin_port);
-        else if (address.ss_family == AF_INET6)
-            state.local_port = ntohs(reinterpret_cast<const sockaddr_in6&>(address).sin6_port);
-        if (state.local_port != 0) by_port_[state.local_port] = fd;
-    }
-    std::erase_if(unnamed_, [&](curl_socket_t fd) { return state_of(fd).local_port != 0; });
-    const auto it = by_port_.find(static_cast<std::uint16_t>(local_port));
-    if (it == by_port_.end()) return false;
+bool engine::bytes_are_waiting(const char* peer, int peer_port, const char* local, int local_port) {
+    const int fd = names_.find(peer, peer_port, local, local_port);
     char byte = 0;
-    return ::recv(it->second, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+    return fd >= 0 && ::recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 // Work

@@ -7,9 +7,9 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
+#include "http/socket_names.hpp"
 #include "http/transfer.hpp"
 #include "sys/unique_fd.hpp"
 
@@ -21,6 +21,9 @@ struct settings {
     std::string ca_file;
     bool insecure = false;
     std::size_t kept = 64;
+    /// Connections in all, idle and busy; 0: no bound. Only for who never has more requests in flight:
+    /// libcurl closes an idle one for a new one, but lets a request wait if all are busy.
+    std::size_t most = 0;
 };
 
 /// libcurl's multi_socket on an epoll descriptor of its own.
@@ -65,7 +68,6 @@ class engine {
     friend class transfer;
     struct socket_state {
         transfer* user = nullptr;
-        std::uint16_t local_port = 0;
         std::uint8_t wants = 0; // CURL_POLL_IN | CURL_POLL_OUT
         std::uint8_t ready = 0;
         bool registered = false;
@@ -93,7 +95,7 @@ class engine {
     void begin(transfer& t, exchange& x);
     void abort(transfer& t, cause why, std::string text);
     void leave(transfer& t) noexcept;
-    [[nodiscard]] bool bytes_are_waiting(int local_port);
+    [[nodiscard]] bool bytes_are_waiting(const char* peer, int peer_port, const char* local, int local_port);
     [[nodiscard]] clock::time_point due(const transfer& t) const noexcept;
 
     settings common_;
@@ -102,8 +104,7 @@ class engine {
     std::vector<socket_state> sockets_; // by descriptor
     std::vector<curl_socket_t> todo_;
     std::vector<curl_socket_t> doing_;
-    std::unordered_map<std::uint16_t, curl_socket_t> by_port_;
-    std::vector<curl_socket_t> unnamed_; // ours, whose local port is not known yet
+    socket_names names_; // of ours
     std::vector<std::unique_ptr<transfer>> all_;
     std::vector<transfer*> idle_;
     std::vector<transfer*> active_;

@@ -62,7 +62,7 @@ class transfer {
     [[nodiscard]] bool drops_body() const noexcept;
     [[nodiscard]] std::size_t take_header(std::string_view line);
     [[nodiscard]] std::size_t take_body(std::string_view bytes);
-    [[nodiscard]] int before_request(const char* peer, int local_port);
+    [[nodiscard]] int before_request(const char* peer, int peer_port, const char* local, int local_port);
     [[nodiscard]] curl_socket_t open_socket(curl_sockaddr& address);
 
     static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* self);
@@ -81,6 +81,7 @@ class transfer {
     bool begun_ = false;
     bool connected_ = false;
     bool refused_address_ = false;
+    int socket_error_ = 0;
     std::uint64_t progress_ = 0; // bytes that the callbacks saw, over all requests
     std::uint64_t first_progress_ = 0;
     clock::time_point last_byte_{};

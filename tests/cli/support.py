@@ -11,10 +11,12 @@ import functools
 import json
 import os
 import pathlib
+import select
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -162,6 +164,13 @@ class CommandTest(unittest.TestCase):
         path = self.path / name
         path.write_bytes(b"".join((line if isinstance(line, bytes) else line.encode()) + b"\n" for line in lines))
         return path
+
+    def wait_until(self, true, seconds=WATCHDOG):
+        """Until true() is; what a test waits for where nobody tells."""
+        deadline = time.monotonic() + seconds
+        while not true():
+            self.assertLess(time.monotonic(), deadline, "it did not come about")
+            select.select([], [], [], 0.005)
 
     # Looking ------------------------------------------------------------------------------------------------
 
