@@ -53,7 +53,7 @@ struct work_options {
 
 /// What is on its way through a workshop, for whoever shows progress.
 ///
-/// Threads: any. Nothing else is read through these numbers, so relaxed order is enough.
+/// Threads:  any. Nothing else is read through these numbers, so relaxed order is enough.
 struct traffic {
     std::atomic<std::uint64_t> bytes{0};     // of bodies that are not taken to the end yet
     std::atomic<std::uint64_t> announced{0}; // how many of those have told their length

@@ -29,7 +29,7 @@ struct input_item {
 /// over. A BOM, CRLF and a missing last newline are understood. A line that is no URL, holds a NUL or exceeds
 /// 64 KiB comes out as an item with a fault that names the line; the rest goes on.
 ///
-/// Errors: the constructor and next() throw run_error if the list cannot be read.
+/// Errors:  the constructor and next() throw run_error if the list cannot be read.
 class input {
   public:
     /// `list`: a path, `-` for stdin, or empty.

@@ -20,7 +20,7 @@ namespace plait::fetch {
 /// A line that repeats an earlier one (same URL, same name) is not asked again; it gets the same line in the
 /// report. For that, 24 bytes an item are kept, and the lines themselves in a file without a name.
 ///
-/// Threads: one at a time.
+/// Threads:  one at a time.
 class ledger {
   public:
     ledger(const options& what, observer& seen);

@@ -26,7 +26,7 @@ namespace plait::fetch {
 /// Lines are read when somebody has nothing to do, 10,000 at most ahead of those that are asked. No clock, no
 /// network: the time is passed in.
 ///
-/// Threads: one at a time.
+/// Threads:  one at a time.
 class plan {
   public:
     static constexpr std::size_t look_ahead = 10'000;

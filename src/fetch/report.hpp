@@ -41,7 +41,7 @@ void append_seconds(std::string& out, double seconds);
 ///
 /// Lines that came too early are held in memory up to a bound, then in a file without a name.
 ///
-/// Errors: run_error if the report cannot be written.
+/// Errors:  run_error if the report cannot be written.
 class ordered_lines {
   public:
     /// `path`: a file, or `-` for stdout.

@@ -29,7 +29,7 @@ class disk_error : public std::runtime_error {
 /// The directory that downloads go to; made if it is not there. Everything is opened below its descriptor, so
 /// that nobody who renames it can send files elsewhere.
 ///
-/// Errors: the constructor throws run_error.
+/// Errors:  the constructor throws run_error.
 class directory {
   public:
     explicit directory(const std::string& path);
@@ -50,8 +50,8 @@ class directory {
 /// What bears its final name is whole. The temporary name is fixed by the URL and the name, so that the next
 /// run finds what a killed one left: it is locked while in use, and taken over and emptied when it is not.
 ///
-/// Threads: one at a time.
-/// Errors:  open(), write() and commit() throw disk_error; the destructor deletes what was not committed.
+/// Threads:  one at a time.
+/// Errors:   open(), write() and commit() throw disk_error; the destructor deletes what was not committed.
 class sink {
   public:
     enum class result { placed, exists };

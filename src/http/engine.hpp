@@ -42,7 +42,7 @@ struct settings {
 /// A direction stays ready after an action that moved bytes (there may be more), is cleared by one that moved
 /// none, and is never cleared once the peer has hung up, for then there is no further edge.
 ///
-/// Threads: one at a time.
+/// Threads:  one at a time.
 class engine {
   public:
     explicit engine(settings common);

@@ -16,8 +16,8 @@ namespace plait::http::detail {
 /// The engine keeps an epoll of its own inside the loop's: one more epoll_wait a turn, which serves 16
 /// requests under load, and nothing of libcurl's bookkeeping in the loop.
 ///
-/// Threads: all members on the loop's thread, but for the constructor, dispose() and request_work().
-/// Lifetime: owns a share of the loop, which therefore outlives it.
+/// Threads:   all members on the loop's thread, but for the constructor, dispose() and request_work().
+/// Lifetime:  owns a share of the loop, which therefore outlives it.
 class loop_driver final : private plait::detail::watch,
                           private plait::detail::timer,
                           private plait::detail::work {
@@ -75,7 +75,7 @@ class exchange_waiter final : public plait::detail::waiter {
 
 /// Awaits an exchange: `co_await on_wire{driver, x}`. The answer is in x.result, failures included.
 ///
-/// Cancellation: the connection is closed, and `cancelled` is thrown.
+/// Cancellation:  the connection is closed, and `cancelled` is thrown.
 struct on_wire {
     loop_driver& driver;
     exchange& x;

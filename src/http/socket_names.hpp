@@ -11,7 +11,7 @@ namespace plait::http::detail {
 ///
 /// The local port alone is no name: Linux gives the same one to connections with different destinations.
 ///
-/// Threads: one at a time.
+/// Threads:  one at a time.
 class socket_names {
   public:
     /// A socket that may not be connected yet.

@@ -37,7 +37,7 @@ class [[gnu::visibility("default")]] context {
     context() noexcept : handover_{*this} {}
 
     /// Stops this scope and every scope that it waits for, depth first, without recursion. Idempotent.
-    /// Threads: any, as long as the scope has not ended.
+    /// Threads:  any, as long as the scope has not ended.
     void stop() noexcept;
 
     bool stopped() const noexcept {
