@@ -162,12 +162,12 @@ plait::task<int> serve_while_a_process_works(E& ex, probe& p) {
         waiting = true;
         const int got = co_await f; // a wait that blocked the loop would keep the gate shut
         EXPECT_EQ(std::this_thread::get_id(), here);
+        waiting = false;
         co_return got;
     };
     const auto open = [&]() -> plait::task<int> {
         for (int turn = 0; turn < 100; ++turn) co_await plait::yield();
         EXPECT_TRUE(waiting);
-        EXPECT_FALSE(f.done());
         p.open();
         co_return 0;
     };
