@@ -190,6 +190,7 @@ TYPED_TEST(Limits, E20_AwaitResumesOnTheAwaitersOwnExecutor) {
         // As the producer: the loop that awaits it serves others meanwhile.
         probe p;
         auto ex = make<TypeParam>();
+        const opener at_end{p};
         plait::event_loop loop;
         EXPECT_EQ(loop.run(serve_while_a_process_works(ex, p)), 7);
     } else {
