@@ -358,9 +358,9 @@ TEST(IoCancel, C28_TasksThatAreAlwaysReadyDoNotKeepASocketWaiting) {
         auto one = here.submit(spin);
         auto two = here.submit(spin);
         for (int i = 0; i < 50; ++i) { // while they never let the loop run dry
-            auto read = here.submit([&b = b]() -> task<std::size_t> {
+            auto read = here.submit([&end = b]() -> task<std::size_t> {
                 buffer into;
-                co_return co_await b.read(into);
+                co_return co_await end.read(into);
             });
             co_await plait::yield(); // it waits for the socket
             co_await a.write_all(bytes("x"));
