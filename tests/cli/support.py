@@ -94,6 +94,10 @@ def stack_of(pid):
         return "(no eu-stack)"
 
 
+# UBSan looks at memory through a pipe, and takes every object for a broken one where it cannot make one.
+needs_no_descriptors = unittest.skipIf(os.environ.get("PLAIT_SANITIZER"), "the sanitizer needs descriptors itself")
+
+
 class CommandTest(unittest.TestCase):
     """A test with a directory of its own (self.path), an output directory (self.dir) and the command."""
 

@@ -220,6 +220,7 @@ class GivingOut(support.CommandTest):
                     self.assertEqual({1}, {row["attempts"] for row in result.rows}, "something had to be repeated")
                     self.assert_says(r"(?i)descriptor.*ulimit -n", result)
 
+    @support.needs_no_descriptors
     def test_ASocketThatCannotBeMadeEndsTheRun(self):
         """The limit falls while the first one is under way: no retries, and the rest is not started."""
         for executor in ("serial", "threads", "loop", "loops"):
@@ -238,6 +239,7 @@ class GivingOut(support.CommandTest):
                 self.assertEqual([None, "connect", "not_started"], [row["reason"] for row in rows], result)
                 self.assertEqual(1, rows[1]["attempts"], "no retries against a limit")
 
+    @support.needs_no_descriptors
     def test_AnEngineThatCannotBeMadeEndsTheRun(self):
         """It is no item's fault, and waiting does not mend it."""
         report = self.path / "report.jsonl"
