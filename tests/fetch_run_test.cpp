@@ -64,6 +64,23 @@ TEST_P(FetchRun, EveryFileIsThereAndWhole) {
     EXPECT_LE(server.connections(), GetParam() == strategy::loops ? 24 : 8);
 }
 
+TEST_P(FetchRun, ALargeBodyGoesToTheDiskInPiecesAndIsWhole) {
+    std::string body;
+    for (int i = 0; body.size() < 3'000'000; ++i) body += std::to_string(i) + '\n';
+    const raw_server server{[&](const std::string& request, int) {
+        if (raw_server::path_of(request) == "/cut") // longer than a piece, and half of it
+            return reply{"HTTP/1.1 200 OK\r\nContent-Length: 6000000\r\n\r\n" + body, true};
+        if (raw_server::path_of(request) == "/unknown") return reply{"HTTP/1.1 200 OK\r\n\r\n" + body, true};
+        return raw_server::ok(body);
+    }};
+    what_.urls = {server.url("/a"), server.url("/b"), server.url("/unknown"), server.url("/cut")};
+    what_.retries = 0;
+    const auto result = plait::fetch::run(what_);
+    EXPECT_EQ(result.done, 3U);
+    EXPECT_EQ(files(), 3U);
+    for (const char* name : {"a", "b", "unknown"}) EXPECT_TRUE(text_of(name) == body) << name;
+}
+
 TEST_P(FetchRun, NothingHalfBearsItsName) {
     const raw_server server{[](const std::string& request, int) {
         if (raw_server::path_of(request) == "/short")

@@ -9,6 +9,7 @@
 
 #include "fetch/sink.hpp"
 #include "fetch/verdict.hpp"
+#include "fetch/writers.hpp"
 #include "http/session_state.hpp"
 
 namespace plait::fetch {
@@ -68,12 +69,14 @@ class workshop {
     [[nodiscard]] const work_options& common() const noexcept { return common_; }
     [[nodiscard]] http::session& session() noexcept { return session_; }
     [[nodiscard]] const directory* place() const noexcept { return place_.get(); }
+    [[nodiscard]] fetch::writers& writers() noexcept { return writers_; }
     [[nodiscard]] fetch::traffic& traffic() noexcept { return traffic_; }
     [[nodiscard]] const void* headers(bool all) const noexcept { return (all ? all_ : some_).get(); }
 
   private:
     work_options common_;
     std::unique_ptr<directory> place_;
+    fetch::writers writers_;
     fetch::traffic traffic_;
     http::session session_;
     http::detail::header_list all_;
@@ -81,9 +84,20 @@ class workshop {
 };
 
 /// One order on its way through a workshop: makes the exchange, takes the body to the disk, gives the result.
+///
+/// On a loop the body is gathered in a buffer. One that fits is written and named by a writer when it is
+/// whole, without a temporary name. Of a larger one each full buffer is a piece, which a writer takes to the
+/// temporary file; meanwhile the exchange is held, so that a body takes at most one piece and what one more
+/// read of the socket brings.
+///
+/// On a thread that may block the bytes go to the temporary file as they come, but for a body that comes
+/// whole.
 class download final : private http::body_receiver {
   public:
-    explicit download(workshop& shop) : shop_(shop) {}
+    enum class mode : unsigned char { blocking, holding };
+    static constexpr std::size_t piece = 128 * 1024;
+
+    download(workshop& shop, mode how) : shop_(shop), mode_(how) {}
     ~download() override { leave_traffic(); }
     download(const download&) = delete;
     download& operator=(const download&) = delete;
@@ -91,22 +105,37 @@ class download final : private http::body_receiver {
     /// False if there is nothing to ask, since something stands in the place: result() says so.
     [[nodiscard]] bool prepare(const order& what);
     [[nodiscard]] http::detail::exchange& exchange() noexcept { return exchange_; }
-    /// After the exchange.
+    /// When the exchange is held: write_piece() on a writer's thread; false if that went wrong, and it is to
+    /// be given up.
+    void take_piece() noexcept { writing_.swap(buffer_); }
+    void write_piece() noexcept;
+    [[nodiscard]] bool going_well() const noexcept { return disk_error_ == 0 && !busy_; }
+    /// After the exchange: whether there is a file to finish, and that, also on a writer's thread.
+    [[nodiscard]] bool has_file() const noexcept;
+    void finish_file() noexcept;
     [[nodiscard]] fetched result();
 
   private:
     void begin(const http::response& answer) override;
     void receive(std::string_view bytes) override;
-    void place_file(fetched& out);
+    void write_piece(std::string_view bytes) noexcept;
+    template <class F>
+    void on_disk(F&& work) noexcept;
     void leave_traffic() noexcept;
     [[nodiscard]] std::string exists_text() const;
+    [[nodiscard]] std::string busy_text() const;
 
     workshop& shop_;
     http::detail::exchange exchange_;
     sink sink_;
+    mode mode_;
+    std::string buffer_;
+    std::string writing_;
     std::uint32_t id_ = 0;
     std::string name_;
     std::uint64_t hash_ = 0;
+    bool placed_ = false;
+    bool arrived_ = false; // whole
     bool asked_ = true;
     bool exists_ = false;
     bool busy_ = false;

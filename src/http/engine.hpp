@@ -40,7 +40,9 @@ struct settings {
 ///     a socket is in `todo_` whenever ready & wants is not empty
 ///
 /// A direction stays ready after an action that moved bytes (there may be more), is cleared by one that moved
-/// none, and is never cleared once the peer has hung up, for then there is no further edge.
+/// none, and is never cleared once the peer has hung up, for then there is no further edge. A transfer that
+/// is held is not read: what its socket is ready for is kept until it goes on, the kernel's buffer fills, and
+/// the server waits.
 ///
 /// Threads:  one at a time.
 class engine {
@@ -54,6 +56,8 @@ class engine {
     void start(exchange& x);
     /// Takes it off the wire and closes its connection; x.done is not called.
     void stop(exchange& x) noexcept;
+    /// Ends a hold; work() has to be called at once.
+    void go_on(exchange& x);
 
     /// Waits up to `wait_ms` for sockets, does what is due and calls `done` of what ended.
     void work(int wait_ms);
@@ -83,7 +87,9 @@ class engine {
     [[nodiscard]] socket_state& state_of(curl_socket_t fd);
     void adopt(curl_socket_t fd);
     void want(curl_socket_t fd, int what, transfer* user);
+    /// Puts it into todo_ if there is something to do.
     void enqueue(curl_socket_t fd, socket_state& state);
+    [[nodiscard]] static unsigned due_on(const socket_state& state) noexcept;
     void forget(curl_socket_t fd) noexcept;
     void wait_for_events(int wait_ms);
     void act(curl_socket_t fd);
@@ -109,6 +115,7 @@ class engine {
     std::vector<transfer*> idle_;
     std::vector<transfer*> active_;
     std::vector<transfer*> finished_;
+    std::vector<transfer*> held_; // whose holders do not know yet
     clock::time_point now_{};
     clock::time_point timer_ = clock::time_point::max();
     clock::time_point next_check_ = clock::time_point::max();

@@ -122,7 +122,9 @@ void transfer::prepare(exchange& x, clock::time_point now) {
         fresh_set_ = what.fresh;
     }
     exchange_->result.reset();
+    exchange_->held = exchange_->over = false;
     rules_.reset();
+    socket_ = CURL_SOCKET_BAD;
     begun_ = connected_ = refused_address_ = false;
     socket_error_ = 0;
     first_progress_ = progress_;
@@ -219,6 +221,7 @@ std::size_t transfer::take_body(std::string_view bytes) {
         exchange_->result.body.append(bytes);
         return bytes.size();
     }
+    const bool was_held = exchange_->held;
     try {
         exchange_->receiver->receive(bytes);
     } catch (...) {
@@ -226,6 +229,7 @@ std::size_t transfer::take_body(std::string_view bytes) {
         fail(cause::receiver, "the receiver failed");
         return 0;
     }
+    if (exchange_->held && !was_held) engine_.held_.push_back(this);
     return bytes.size();
 }
 

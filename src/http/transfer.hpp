@@ -27,6 +27,10 @@ struct exchange {
     discard drops = discard::nothing;
     void (*done)(exchange&) noexcept = nullptr; // called once by engine::work(), unless it is stopped before
     void* owner = nullptr;                      // for `done`
+    /// Set by the receiver: no more of the body for now. `done` is called, once, although it is not over; it
+    /// goes on by engine::go_on().
+    bool held = false;
+    bool over = false; // what `done` tells
 
   private:
     friend class engine;
@@ -86,7 +90,8 @@ class transfer {
     std::uint64_t first_progress_ = 0;
     clock::time_point last_byte_{};
     clock::time_point connect_by_{};
-    std::size_t index_ = 0; // in the engine's list of active transfers
+    curl_socket_t socket_ = CURL_SOCKET_BAD; // the last one that libcurl has named for it
+    std::size_t index_ = 0;                  // in the engine's list of active transfers
     bool active_ = false;
     char error_text_[CURL_ERROR_SIZE] = {};
 };

@@ -282,7 +282,8 @@ class GivingOut(support.CommandTest):
             first = len(server.seen("/x")) == 1
             if len(server.seen("/x")) == release_at:
                 os.close(lock.pop())                # before the client opens its file
-            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nb")
+            # More than a loop keeps in memory, so that there is a temporary file.
+            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 300008\r\n\r\n" + b"b" * 300000)
             if first:
                 connection.hold()                   # for the run that is killed
                 return False
