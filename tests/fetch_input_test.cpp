@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fetch/input.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 #include <sys/mman.h>
 #include <unistd.h>
@@ -99,6 +100,77 @@ TEST(Input, ArgumentsComeFirst) {
 TEST(Input, AListThatCannotBeReadIsTheRunsError) {
     EXPECT_THROW(input(std::vector<std::string>{}, "/nonexistent/list"), plait::fetch::run_error);
     EXPECT_THROW(input(std::vector<std::string>{}, "/"), plait::fetch::run_error);
+}
+
+namespace {
+
+struct pipe_list {
+    pipe_list() {
+        int ends[2];
+        EXPECT_EQ(::pipe(ends), 0);
+        writer.reset(ends[1]);
+        list = std::make_unique<input>(unique_fd{ends[0]}, "pipe");
+    }
+    void say(std::string_view text) const {
+        ASSERT_EQ(::write(writer.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
+    }
+    unique_fd writer;
+    std::unique_ptr<input> list;
+};
+
+} // namespace
+
+TEST(Input, HalfALineOfAPipeIsNotReady) {
+    pipe_list pipe;
+    input_item item;
+    pipe.say("# a comment\n\nhttp://h/");
+    EXPECT_FALSE(pipe.list->ready()); // neither is what next() passes over
+    EXPECT_FALSE(pipe.list->next_at_hand(item));
+    pipe.say("1\nhttp://h/2");
+    EXPECT_TRUE(pipe.list->ready());
+    ASSERT_TRUE(pipe.list->next(item));
+    EXPECT_EQ(item.text, "http://h/1");
+    EXPECT_FALSE(pipe.list->ready());
+    pipe.writer.reset();
+    EXPECT_TRUE(pipe.list->ready()); // the end of the file ends the line
+    ASSERT_TRUE(pipe.list->next(item));
+    EXPECT_EQ(item.text, "http://h/2");
+    EXPECT_FALSE(pipe.list->next(item));
+}
+
+TEST(Input, AnEndlessLineOfAPipeIsNeverWaitedFor) {
+    pipe_list pipe;
+    input_item item;
+    const std::string part(50'000, 'x');
+    for (int i = 0; i < 4; ++i) {
+        pipe.say(part);
+        EXPECT_FALSE(pipe.list->ready());
+    }
+    pipe.say("\nhttp://h/2\n");
+    ASSERT_TRUE(pipe.list->ready());
+    ASSERT_TRUE(pipe.list->next(item));
+    EXPECT_EQ(item.fault, "pipe:1: longer than 65536 bytes");
+    EXPECT_EQ(item.text, std::string(256, 'x'));
+    ASSERT_TRUE(pipe.list->next_at_hand(item));
+    EXPECT_EQ(item.text, "http://h/2");
+    EXPECT_FALSE(pipe.list->next_at_hand(item));
+}
+
+TEST(Input, APipeThatDoesNotBlockIsReadAllTheSame) {
+    pipe_list pipe;
+    input_item item;
+    int ends[2];
+    ASSERT_EQ(::pipe2(ends, O_NONBLOCK), 0);
+    input list{unique_fd{ends[0]}, "pipe"};
+    unique_fd writer{ends[1]};
+    std::thread later{[&] {
+        EXPECT_EQ(::write(writer.get(), "http://h/1\n", 11), 11);
+        writer.reset();
+    }};
+    EXPECT_TRUE(list.next(item));
+    EXPECT_EQ(item.text, "http://h/1");
+    EXPECT_FALSE(list.next(item));
+    later.join();
 }
 
 TEST(Input, APipeThatHasNothingIsNotReady) {

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "fetch/plan.hpp"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -236,6 +239,134 @@ TEST_F(FetchPlan, AStopEndsWhatWaitsAndKeepsWhatIsInFlight) {
     for (std::size_t i = 2; i < 20'000; ++i) ASSERT_EQ(rows[i]["reason"], "not_started");
     EXPECT_EQ(rows[2]["attempts"], 0);
     EXPECT_EQ(rows[20'000]["reason"], "url");
+}
+
+TEST_F(FetchPlan, AStopLosesNoArgumentAndNoLineThatWasReadOfAPipe) {
+    const std::string fifo = (dir_ / "list").string();
+    ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+    const plait::detail::unique_fd writer{::open(fifo.c_str(), O_RDWR)};
+    ASSERT_EQ(::write(writer.get(), "http://h/3\nhttp://h/4\nhttp://h/", 31), 31);
+    what_.urls = {"http://h/1", "http://h/2"};
+    what_.input = fifo;
+    begin();
+    for (int i = 0; i < 3; ++i) ASSERT_TRUE(plan_->next(now_)); // the third one is of the pipe
+    plan_->stop(now_);
+    EXPECT_FALSE(plan_->over());
+    EXPECT_EQ(plan_->known(), 4U);
+    EXPECT_EQ(book_->so_far().items, 1U);
+}
+
+TEST_F(FetchPlan, WhatCanBeReadOfAPipeIsAReasonToWakeOthers) {
+    const std::string fifo = (dir_ / "list").string();
+    ASSERT_EQ(::mkfifo(fifo.c_str(), 0600), 0);
+    const plait::detail::unique_fd writer{::open(fifo.c_str(), O_RDWR)};
+    what_.input = fifo;
+    begin();
+    EXPECT_FALSE(plan_->next(now_));
+    EXPECT_FALSE(plan_->has_more());
+    ASSERT_EQ(::write(writer.get(), "http://h/1\nhttp://h/2\n", 22), 22);
+    EXPECT_TRUE(plan_->next(now_));
+    EXPECT_TRUE(plan_->has_more());
+    EXPECT_TRUE(plan_->next(now_));
+    EXPECT_FALSE(plan_->next(now_));
+    EXPECT_FALSE(plan_->has_more());
+}
+
+TEST_F(FetchPlan, AWaitThatEndsBeyondTheTimeLimitIsNotBegun) {
+    what_.urls = {"http://h/1"};
+    what_.timeout = 5s;
+    begin();
+    auto one = plan_->next(now_);
+    fetched slow_down = answer(*one, 429);
+    slow_down.retry_after = 6;
+    plan_->finish(slow_down, now_);
+    EXPECT_FALSE(plan_->next(now_));
+    EXPECT_TRUE(plan_->over());
+    EXPECT_EQ(report().at(0)["reason"], "timeout");
+    EXPECT_EQ(report().at(0)["attempts"], 1);
+}
+
+TEST_F(FetchPlan, WhoWaitsForAClosedHostBeyondItsTimeLimitIsNotAskedAgain) {
+    what_.urls = {"http://h/1", "http://h/2"};
+    what_.timeout = 5s;
+    what_.retries = 9;
+    begin();
+    auto one = plan_->next(now_);
+    auto two = plan_->next(now_);
+    plan_->finish(redirect(*one, "/3"), now_);
+    fetched slow_down = answer(*two, 503);
+    slow_down.retry_after = 20;
+    plan_->finish(slow_down, now_);
+    now_ += 30s;
+    EXPECT_FALSE(plan_->next(now_));
+    EXPECT_TRUE(plan_->over());
+    EXPECT_EQ(report().at(0)["reason"], "timeout");
+    EXPECT_EQ(book_->so_far().requests, 2U);
+}
+
+TEST_F(FetchPlan, WhatExistsBeforeItIsAskedIsNoAttempt) {
+    what_.urls = {"http://h/1"};
+    begin();
+    fetched there = answer(*plan_->next(now_), 0);
+    there.exists = true;
+    there.asked = false;
+    plan_->finish(there, now_);
+    EXPECT_EQ(report().at(0)["reason"], "exists");
+    EXPECT_EQ(report().at(0)["attempts"], 0);
+    EXPECT_EQ(book_->so_far().requests, 0U);
+}
+
+TEST_F(FetchPlan, AHeldTemporaryFileIsTriedAgain) {
+    what_.urls = {"http://h/1", "http://h/2"};
+    what_.retries = 1;
+    begin();
+    for (int attempt = 1; attempt <= 2; ++attempt) {
+        now_ += 1s; // longer than any back-off
+        std::vector<order> orders;
+        while (auto one = plan_->next(now_)) orders.push_back(*one);
+        ASSERT_EQ(orders.size(), 2U) << attempt;
+        for (const order& one : orders) {
+            fetched held = answer(one, 200);
+            held.busy = attempt == 1 || one.name == "1";
+            plan_->finish(held, now_);
+        }
+    }
+    EXPECT_TRUE(plan_->over());
+    EXPECT_EQ(report().at(0)["reason"], "exists");
+    EXPECT_TRUE(report().at(1)["reason"].is_null());
+}
+
+TEST_F(FetchPlan, ABrokenCrewEndsTheRun) {
+    what_.urls = {"http://h/1", "http://h/2", "http://h/3"};
+    what_.connections = 2;
+    begin();
+    auto one = plan_->next(now_);
+    auto two = plan_->next(now_);
+    plan_->break_down(one->id, "no processes", now_);
+    plan_->break_down(two->id, "and again", now_);
+    EXPECT_TRUE(plan_->over());
+    EXPECT_EQ(plan_->run_error(), "no processes");
+    const auto rows = report();
+    EXPECT_EQ(rows[0]["reason"], "interrupted");
+    EXPECT_EQ(rows[0]["error"], "no processes");
+    EXPECT_EQ(rows[2]["reason"], "not_started");
+}
+
+TEST_F(FetchPlan, RetryAfterZeroStillBacksOff) {
+    what_.urls = {"http://h/1"};
+    what_.retries = 3;
+    begin();
+    auto waited = 0ns;
+    while (auto one = plan_->next(now_)) {
+        fetched at_once = answer(*one, 503);
+        at_once.retry_after = 0;
+        plan_->finish(at_once, now_);
+        if (const auto wake = plan_->wake_time()) {
+            waited += *wake - now_;
+            now_ = std::max(now_, *wake);
+        }
+    }
+    EXPECT_GT(waited, 0ns);
 }
 
 TEST_F(FetchPlan, AFullDiskEndsTheRun) {

@@ -64,6 +64,23 @@ TEST_P(FetchRun, EveryFileIsThereAndWhole) {
     EXPECT_LE(server.connections(), GetParam() == strategy::loops ? 24 : 8);
 }
 
+TEST_P(FetchRun, ALargeBodyGoesToTheDiskInPiecesAndIsWhole) {
+    std::string body;
+    for (int i = 0; body.size() < 3'000'000; ++i) body += std::to_string(i) + '\n';
+    const raw_server server{[&](const std::string& request, int) {
+        if (raw_server::path_of(request) == "/cut") // longer than a piece, and half of it
+            return reply{"HTTP/1.1 200 OK\r\nContent-Length: 6000000\r\n\r\n" + body, true};
+        if (raw_server::path_of(request) == "/unknown") return reply{"HTTP/1.1 200 OK\r\n\r\n" + body, true};
+        return raw_server::ok(body);
+    }};
+    what_.urls = {server.url("/a"), server.url("/b"), server.url("/unknown"), server.url("/cut")};
+    what_.retries = 0;
+    const auto result = plait::fetch::run(what_);
+    EXPECT_EQ(result.done, 3U);
+    EXPECT_EQ(files(), 3U);
+    for (const char* name : {"a", "b", "unknown"}) EXPECT_TRUE(text_of(name) == body) << name;
+}
+
 TEST_P(FetchRun, NothingHalfBearsItsName) {
     const raw_server server{[](const std::string& request, int) {
         if (raw_server::path_of(request) == "/short")
@@ -136,6 +153,29 @@ TEST_P(FetchRun, AnObserverIsTold) {
     EXPECT_EQ(seen.last.done, 2U);
     EXPECT_EQ(seen.last.failed, 1U);
     EXPECT_TRUE(seen.last.all_known);
+}
+
+TEST_P(FetchRun, BytesAreToldWhileTheyCome) {
+    // Half a body, and then nothing: what the observer sees can only be in flight.
+    const raw_server server{[](const std::string&, int) {
+        return reply{"HTTP/1.1 200 OK\r\nContent-Length: 2000\r\n\r\n" + std::string(1000, 'x')};
+    }};
+    struct watcher : plait::fetch::observer {
+        void moved(const plait::fetch::progress& so_far) override {
+            if (so_far.bytes < 1000 || until.stopped()) return;
+            seen = so_far;
+            until.stop_now();
+        }
+        plait::fetch::stopper until;
+        plait::fetch::progress seen;
+    } watching;
+    what_.urls = {server.url("/a")};
+    const auto result = plait::fetch::run(what_, &watching, &watching.until);
+    EXPECT_EQ(result.exit_status(), 130);
+    EXPECT_EQ(watching.seen.bytes, 1000U);
+    if (GetParam() == strategy::processes) return; // their files tell how much has come, not how much will
+    EXPECT_EQ(watching.seen.lengths_known, 1U);
+    EXPECT_EQ(watching.seen.lengths, 2000U);
 }
 
 TEST(FetchRunErrors, WhatCannotBegin) {

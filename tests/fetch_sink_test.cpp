@@ -118,6 +118,16 @@ TEST_F(FetchSink, ALeftoverIsTakenOverAndEmptied) {
     EXPECT_EQ(text_of("a"), "x");
 }
 
+TEST_F(FetchSink, ALeftoverOfAnotherUserIsNotTakenOver) {
+    if (::geteuid() != 0) GTEST_SKIP() << "only root can give a file away";
+    const directory place{path_.string()};
+    put(temporary(), "his");
+    ASSERT_EQ(::chown((path_ / temporary()).c_str(), 65534, 65534), 0);
+    sink file;
+    EXPECT_THROW((void)file.open(place, 42), plait::fetch::disk_error);
+    EXPECT_EQ(text_of(temporary()), "his");
+}
+
 TEST_F(FetchSink, AFileThatAnotherHoldsIsLeftAlone) {
     const directory place{path_.string()};
     put(temporary(), "theirs");
@@ -145,6 +155,51 @@ TEST_F(FetchSink, ATemporaryNameThatIsALinkOrHasASecondNameIsNotWrittenThrough) 
     }
     EXPECT_EQ(text_of("precious"), "data");
     EXPECT_TRUE(fs::exists(path_ / temporary()));
+}
+
+TEST_F(FetchSink, AWholeBodyNeedsNoTemporaryName) {
+    const directory place{path_.string()};
+    ASSERT_TRUE(place.takes_unnamed());
+    put(temporary(), "another's"); // not looked at
+    sink file;
+    EXPECT_EQ(file.place(place, 42, "hello", "a", sink::overwriting::no), sink::result::placed);
+    EXPECT_EQ(text_of("a"), "hello");
+    EXPECT_EQ(file.place(place, 42, "new", "a", sink::overwriting::no), sink::result::exists);
+    EXPECT_EQ(text_of("a"), "hello");
+    EXPECT_EQ(text_of(temporary()), "another's");
+    EXPECT_EQ(entries(), 2U);
+    EXPECT_EQ(file.place(place, 42, "new", "a", sink::overwriting::yes), sink::result::placed);
+    EXPECT_EQ(text_of("a"), "new");
+    EXPECT_EQ(entries(), 1U); // what lay under the temporary name was taken over
+}
+
+TEST_F(FetchSink, WithoutUnnamedFilesAWholeBodyGoesByTheTemporaryName) {
+    const directory place{path_.string()};
+    place.take_named_only();
+    put(temporary(), "theirs");
+    plait::detail::unique_fd other{::open((path_ / temporary()).c_str(), O_WRONLY | O_CLOEXEC)};
+    ASSERT_EQ(::flock(other.get(), LOCK_EX), 0);
+    sink file;
+    EXPECT_EQ(file.place(place, 42, "x", "a", sink::overwriting::no), sink::result::held);
+    other.reset();
+    EXPECT_EQ(file.place(place, 42, "x", "a", sink::overwriting::no), sink::result::placed);
+    EXPECT_EQ(file.place(place, 42, "y", "a", sink::overwriting::no), sink::result::exists);
+    EXPECT_EQ(text_of("a"), "x");
+    EXPECT_EQ(entries(), 1U);
+}
+
+TEST_F(FetchSink, LeftoversAndNamesAreSeenWhenItIsLookedAround) {
+    put("there", "x");
+    directory place{path_.string()};
+    EXPECT_TRUE(place.may_have("anything")); // not looked yet
+    place.look_around();
+    EXPECT_TRUE(place.may_have("there"));
+    EXPECT_FALSE(place.may_have("free"));
+    EXPECT_TRUE(place.takes_unnamed());
+    put(temporary(), "what a killed run left");
+    directory again{path_.string()};
+    again.look_around();
+    EXPECT_FALSE(again.takes_unnamed());
 }
 
 TEST_F(FetchSink, PermissionsFollowTheUmask) {

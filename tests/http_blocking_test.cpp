@@ -5,6 +5,7 @@
 
 #include <chrono>
 
+#include "http/session_state.hpp"
 #include "support/raw_server.hpp"
 
 using namespace std::chrono_literals;
@@ -132,6 +133,42 @@ TEST(Http, RedirectsToOtherSchemesAndMetadataAreRefused) {
                                    "\r\nContent-Length: 0\r\n\r\n"),
                   cause::redirect)
             << target;
+}
+
+TEST(Http, ARedirectOfAPublicServerReachesNoPrivateOne) {
+    using namespace plait::http::detail;
+    const raw_server server{[](const std::string&, int) { return raw_server::ok("x"); }};
+    session s;
+    exchange hop;
+    hop.what.redirected = hop.what.from_public = true;
+    hop.what.url = server.url("/secret");
+    blocking_engine engine{s.internals()};
+    EXPECT_TRUE(engine.perform(hop));
+    EXPECT_EQ(hop.result.failure, cause::redirect);
+    EXPECT_EQ(server.connections(), 0); // not even a connection
+
+    exchange direct;
+    direct.what.url = server.url("/open");
+    EXPECT_TRUE(engine.perform(direct));
+    EXPECT_EQ(direct.result.status, 200);
+    hop.what.fresh = false;
+    EXPECT_TRUE(engine.perform(hop)); // nor over one that is there
+    EXPECT_EQ(hop.result.failure, cause::redirect);
+    EXPECT_EQ(server.requests().size(), 1U);
+
+    hop.what.from_public = false;
+    EXPECT_TRUE(engine.perform(hop));
+    EXPECT_EQ(hop.result.status, 200);
+}
+
+TEST(Http, AnAnswerThatLeadsNowhereKeepsItsBody) {
+    for (const char* status : {"300 Multiple Choices", "305 Use Proxy", "302 Found"}) {
+        const raw_server server{[&](const std::string&, int) {
+            return reply{std::string{"HTTP/1.1 "} + status + "\r\nContent-Length: 4\r\n\r\nbody"};
+        }};
+        session s;
+        EXPECT_EQ(s.get_blocking(server.url()).body, "body") << status;
+    }
 }
 
 TEST(Http, ShortBodiesAreFailures) {

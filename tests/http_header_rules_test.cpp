@@ -61,6 +61,27 @@ TEST(HeaderRules, InterimAnswersDoNotCountAsTheAnswer) {
     EXPECT_EQ(rules.see("Content-Length: 9\r\n"), nullptr); // a trailer decides nothing
 }
 
+TEST(HeaderRules, AStatusLineBehindTheBodyIsATrailer) {
+    header_rules rules;
+    for (const char* line : {"HTTP/1.1 404 Not Found\r\n", "Transfer-Encoding: chunked\r\n", "\r\n",
+                             "HTTP/1.1 200 O:K\r\n", "Content-Length: 0\r\n", "\r\n"})
+        EXPECT_EQ(rules.see(line), nullptr);
+    EXPECT_EQ(rules.status(), 404);
+    EXPECT_TRUE(rules.complete());
+    EXPECT_TRUE(rules.chunked());
+    EXPECT_FALSE(rules.has_length());
+}
+
+TEST(HeaderRules, OnlyALastChunkedTellsTheEnd) {
+    for (const auto& [value, chunked] :
+         {std::pair{"chunked", true}, {"gzip, Chunked", true}, {"gzip", false}}) {
+        header_rules rules;
+        EXPECT_EQ(rules.see("HTTP/1.1 200 OK\r\n"), nullptr);
+        EXPECT_EQ(rules.see(std::string{"Transfer-Encoding: "} + value + "\r\n"), nullptr);
+        EXPECT_EQ(rules.chunked(), chunked) << value;
+    }
+}
+
 TEST(HeaderRules, FloodsAreRefused) {
     std::vector<std::string> many{"HTTP/1.1 200 OK"};
     for (int i = 0; i < 501; ++i) many.push_back("X: y");

@@ -3,6 +3,8 @@
 #include <plait/io.hpp>
 
 #include <plait/event_loop.hpp>
+#include <plait/gather.hpp>
+#include <plait/serial.hpp>
 #include <plait/thread_pool.hpp>
 #include <plait/time.hpp>
 
@@ -16,6 +18,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <system_error>
+#include <thread>
 #include <unistd.h>
 #include <vector>
 
@@ -219,6 +222,91 @@ TEST(IoCancel, AnotherThreadMayCloseWhatALoopReads) {
     }
 }
 
+TEST(IoCancel, WhatALoopReadsMayBeWrittenCancelledAndClosedByOthersAtTheSameTime) {
+    plait::event_loop loop;
+    for (int i = 0; i < 500; ++i) {
+        auto [a, b] = plait::io::connected_pair();
+        auto reader = loop.submit([&b]() -> task<void> {
+            buffer into;
+            try {
+                while (const std::size_t n = co_await b.read(into)) EXPECT_LE(n, into.size());
+            } catch (const plait::closed_error&) {}
+        });
+        std::thread canceller{[&reader, i] {
+            if (i % 3 != 0) reader.cancel();
+        }};
+        std::thread closer{[&b, i] {
+            if (i % 3 != 1) b.close();
+        }};
+        try {
+            loop.submit([&a]() -> task<void> {
+                    for (int n = 0; n < 3; ++n) co_await a.write_all(bytes("x"));
+                    a.close();
+                })
+                .get();
+        } catch (const plait::closed_error&) {}
+        canceller.join();
+        closer.join();
+        try {
+            reader.get();
+        } catch (const plait::cancelled&) {}
+    }
+}
+
+TEST(IoCancel, EventsAreToldOneByOneSoThatTheFirstTaskMayCancelTheNext) {
+    plait::event_loop loop;
+    loop.run([](plait::event_loop& here) -> task<void> {
+        auto [a, b] = plait::io::connected_pair();
+        auto [c, d] = plait::io::connected_pair();
+        plait::future<std::size_t> second;
+        auto first = here.submit([&]() -> task<void> {
+            buffer into;
+            co_await b.read(into);
+            second.cancel();
+        });
+        second = here.submit([&]() -> task<std::size_t> {
+            buffer into;
+            co_return co_await d.read(into);
+        });
+        co_await plait::sleep_for(1ms); // both wait
+        co_await a.write_all(bytes("one"));
+        co_await c.write_all(bytes("two"));
+        co_await first;
+        EXPECT_TRUE(co_await is_cancelled(second));
+        buffer into;
+        EXPECT_EQ(co_await d.read(into), 3U); // it has taken nothing
+    }(loop));
+}
+
+TEST(IoCancel, ATaskThatIsToldMayDriveTheLoopWhichTellsTheOthers) {
+    plait::serial line;
+    auto [a, b] = plait::io::connected_pair();
+    auto [c, d] = plait::io::connected_pair();
+    plait::promise<int> told;
+    auto all = line.submit([&]() -> task<void> {
+        co_await plait::gather(
+            [](auto& from, auto& executor, auto& until) -> task<void> {
+                buffer into;
+                co_await from.read(into);
+                // Driven here and now, on the same loop, by the thread that has told us.
+                auto inner =
+                    executor.submit([&until]() -> task<int> { co_return co_await until.get_future(); });
+                EXPECT_EQ(inner.get(), 7);
+            }(b, line, told),
+            [](auto& from, auto& until) -> task<void> {
+                buffer into;
+                co_await from.read(into); // of the same batch
+                until.set_value(7);
+            }(d, told),
+            [](auto& one, auto& two) -> task<void> {
+                co_await plait::sleep_for(1ms);
+                co_await one.write_all(bytes("x"));
+                co_await two.write_all(bytes("y"));
+            }(a, c));
+    });
+    all.get();
+}
+
 TEST(IoCancel, TwoReadersAtOnceAreRefused) {
     plait::event_loop loop;
     loop.run([](plait::event_loop& here) -> task<void> {
@@ -257,6 +345,49 @@ TEST(IoCancel, C28_AnAlwaysReadySocketStarvesNeitherTimersNorTasks) {
         stop = true;
         EXPECT_GT(co_await busy, 128U);
     }(loop));
+}
+
+TEST(IoCancel, C28_TasksThatAreAlwaysReadyDoNotKeepASocketWaiting) {
+    plait::event_loop loop;
+    loop.run([](plait::event_loop& here) -> task<void> {
+        auto [a, b] = plait::io::connected_pair();
+        bool stop = false;
+        const auto spin = [&stop]() -> task<void> {
+            while (!stop) co_await plait::yield();
+        };
+        auto one = here.submit(spin);
+        auto two = here.submit(spin);
+        for (int i = 0; i < 50; ++i) { // while they never let the loop run dry
+            auto read = here.submit([&end = b]() -> task<std::size_t> {
+                buffer into;
+                co_return co_await end.read(into);
+            });
+            co_await plait::yield(); // it waits for the socket
+            co_await a.write_all(bytes("x"));
+            EXPECT_EQ(co_await read, 1U);
+        }
+        stop = true;
+        co_await one;
+        co_await two;
+    }(loop));
+}
+
+TEST(IoCancel, ATimeoutTakesTheWaitItself) {
+    plait::event_loop loop;
+    loop.run([]() -> task<void> {
+        auto [a, b] = plait::io::connected_pair();
+        buffer into;
+        bool late = false;
+        try {
+            (void)co_await plait::timeout(1ms, b.read(into));
+        } catch (const plait::timeout_error&) {
+            late = true;
+        }
+        EXPECT_TRUE(late);
+        co_await a.write_all(bytes("ok"));
+        const auto [n, slept] = co_await plait::gather(b.read(into), plait::sleep_for(1ms));
+        EXPECT_EQ(n, 2U);
+    }());
 }
 
 } // namespace

@@ -1,8 +1,15 @@
 // SPDX-License-Identifier: Apache-2.0
 // The launcher that every test runs under (tests/support/limit.cpp).
+#include "support/sanitizer.hpp"
+
 #include <gtest/gtest.h>
 
+#include <plait/event_loop.hpp>
+#include <plait/time.hpp>
+
+#include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <string>
 
 #include <sys/wait.h>
@@ -14,9 +21,10 @@ struct run_result {
     std::string output;
 };
 
-run_result run_limited(const std::string& seconds, const std::string& arguments) {
+run_result run_limited(const std::string& seconds, const std::string& arguments,
+                       const std::string& program = PLAIT_LIMIT_PROBE) {
     const std::string command =
-        "PLAIT_LIMIT=" + seconds + " " PLAIT_LIMIT " " PLAIT_LIMIT_PROBE " " + arguments + " 2>&1";
+        "PLAIT_LIMIT=" + seconds + " " PLAIT_LIMIT " " + program + " " + arguments + " 2>&1";
     run_result result;
     FILE* pipe = popen(command.c_str(), "r");
     if (pipe == nullptr) return result;
@@ -57,6 +65,24 @@ TEST(Limit, AsksALateTestForItsTasksFirst) {
     const auto result = run_limited("0.5", "dump");
     EXPECT_EQ(result.status, 124);
     EXPECT_TRUE(contains(result.output, "the tree of tasks\n")) << result.output;
+}
+
+// Not a test of its own: what the next one runs, as a program with the tests' main.
+TEST(Limit, DISABLED_ATaskThatNeverEnds) {
+    plait::event_loop loop;
+    auto stuck = [] { return plait::sleep_for(std::chrono::hours{24}); };
+    loop.submit({.name = "the_task_that_hangs"}, [&]() -> plait::task<void> { co_await stuck(); }).get();
+}
+
+TEST(Limit, ShowsTheTasksOfALateTestProgram) {
+    if (thread_sanitizer)
+        GTEST_SKIP() << "TSan keeps a signal back until the thread makes a call that it knows";
+    const std::string self = std::filesystem::read_symlink("/proc/self/exe");
+    const auto result = run_limited(
+        "1", "--gtest_also_run_disabled_tests --gtest_filter='*DISABLED_ATaskThatNeverEnds'", self);
+    EXPECT_EQ(result.status, 124);
+    EXPECT_TRUE(contains(result.output, "'the_task_that_hangs' waiting")) << result.output;
+    EXPECT_TRUE(contains(result.output, "sleep_for")) << result.output;
 }
 
 TEST(Limit, FailsATestThatLeavesAProcessBehind) {

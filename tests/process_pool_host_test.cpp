@@ -7,9 +7,11 @@
 
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <spawn.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/wait.h>
 
@@ -208,6 +210,48 @@ TEST(ProcessPoolHost, P22_WithoutProgramTheConstructorSaysWhatToAdd) {
     EXPECT_EQ(probe.status(), 0) << said;
     EXPECT_NE(said.find("plait::program program{argc, argv}"), std::string::npos) << said;
     EXPECT_EQ(std::count(said.begin(), said.end(), '\n'), 1) << "one process said it";
+}
+
+// What `program` makes of PLAIT_HELPER and a message socket at 3, where the process that made both has ended.
+std::string said_by_an_orphaned_helper(bool with_message) {
+    const pipe_ends output = make_pipe();
+    const std::string token(32, 'a');
+    const pid_t parent = ::fork();
+    if (parent == 0) {
+        int ends[2];
+        if (::socketpair(AF_UNIX, SOCK_SEQPACKET, 0, ends) != 0) ::_exit(1);
+        if (with_message && ::send(ends[0], "stray", 5, 0) != 5) ::_exit(1);
+        const pid_t maker = ::getpid();
+        if (::fork() != 0) ::_exit(0);
+        ::close(ends[0]);
+        while (::getppid() == maker) ::sched_yield();
+        ::dup2(output.write, STDOUT_FILENO);
+        ::dup2(ends[1], 3);
+        ::setenv("PLAIT_HELPER", token.c_str(), 1);
+        ::execl(PLAIT_HOST_PROBE, PLAIT_HOST_PROBE, "says_main", nullptr);
+        ::_exit(1);
+    }
+    int status = -1;
+    ::waitpid(parent, &status, 0);
+    EXPECT_EQ(status, 0);
+    ::close(output.write);
+    std::string all;
+    char c = 0;
+    while (::read(output.read, &c, 1) == 1) all += c;
+    ::close(output.read);
+    return all;
+}
+
+TEST(ProcessPoolHost, P15_AHelperWhoseParentDiedBeforeItBeganNeverRunsMain) {
+    EXPECT_EQ(said_by_an_orphaned_helper(false), "");
+    EXPECT_EQ(said_by_an_orphaned_helper(true), "");
+}
+
+TEST(ProcessPoolHost, AVariableWithoutTheSocketIsNotBelieved) {
+    ::setenv("PLAIT_HELPER", std::string(32, 'a').c_str(), 1);
+    host_probe probe{{"says_main"}};
+    ::unsetenv("PLAIT_HELPER");
+    EXPECT_EQ(probe.output(), "main\n");
 }
 
 // ---- signals

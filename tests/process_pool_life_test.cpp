@@ -8,9 +8,13 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include <algorithm>
+#include <filesystem>
 #include <set>
+#include <system_error>
 
 #include "support/process_tasks.hpp"
+#include "support/sanitizer.hpp"
 
 namespace {
 
@@ -90,23 +94,34 @@ TEST(ProcessPoolLife, P13_KillingARunningTaskTouchesNoOther) {
     EXPECT_EQ(ready_workers(pool, 2), 2U);
 }
 
+int pause_for(int rounds) {
+    for (int i = 0; i < rounds; ++i) plait::detail::spin_pause();
+    return rounds;
+}
+
 TEST(ProcessPoolLife, P13_AKillThatRacesTheEndNeverHitsTheNextTask) {
     process_pool pool{{.workers = 1}};
+    constexpr int length = 2000; // of the task: long enough to be met
     int killed = 0;
-    for (int round = 0; round < 300; ++round) {
-        auto victim = pool.submit(add, round, 1);
+    int finished = 0;
+    // From before its begin to behind its end, and on until both have happened.
+    for (int round = 0; round < 300 || killed == 0 || finished == 0; ++round) {
+        auto victim = pool.submit(pause_for, length);
         auto next = pool.submit(add, round, 2);
-        for (int i = 0; i < round * 20; ++i)
-            plait::detail::spin_pause(); // another moment of its life each time
+        pause_for(round % 300 * (3 * length / 300));
         victim.cancel(cancel_mode::kill);
         victim.wait();
-        if (victim.cancelled())
+        if (victim.cancelled()) {
             ++killed;
-        else
-            EXPECT_EQ(victim.get(), round + 1);
+        } else {
+            EXPECT_EQ(victim.get(), length);
+            ++finished;
+        }
         EXPECT_EQ(next.get(), round + 2);
     }
     RecordProperty("killed", killed);
+    EXPECT_GT(killed, 0);
+    EXPECT_GT(finished, 0);
 }
 
 TEST(ProcessPoolLife, ATaskThatTakesTooLongIsKilledAndSaysSo) {
@@ -163,6 +178,68 @@ TEST(ProcessPoolLife, P14_TheHelpersDeathCostsNoTask) {
     EXPECT_NE(helper_of(pool.submit(pid_of_worker).get()), helper);
 }
 
+int ready_helper_of(const process_pool& pool) {
+    ready_workers(pool, pool.concurrency());
+    return helper_of(pool.status()[0].pid);
+}
+
+// Its workers are dead, and their successors asked for; the helper, which is stopped, answers to none.
+void await_requests(const process_pool& pool) {
+    // Their lanes' memory is there from just before the request until the answer.
+    const auto lanes = [] {
+        std::size_t n = 0;
+        std::error_code gone;
+        for (const auto& entry : std::filesystem::directory_iterator{"/proc/self/fd"})
+            if (std::filesystem::read_symlink(entry, gone).string().starts_with("/memfd:plait-lane")) ++n;
+        return n;
+    };
+    while (lanes() < pool.concurrency()) std::this_thread::yield();
+    for (const auto& w : pool.status()) ASSERT_EQ(w.pid, 0); // under the lock that is held meanwhile
+}
+
+TEST(ProcessPoolLife, P14_TheHelpersDeathWhileAllWorkersAreReplacedIsOneFailure) {
+    process_pool pool{{.workers = 8}};
+    const int helper = ready_helper_of(pool);
+    ASSERT_GT(helper, 1);
+    ASSERT_EQ(::kill(helper, SIGSTOP), 0);
+    for (const auto& w : pool.status()) ::kill(w.pid, SIGKILL);
+    await_requests(pool);
+    ASSERT_EQ(::kill(helper, SIGKILL), 0);
+    std::vector<plait::future<int>> futures;
+    for (int i = 0; i < 100; ++i) futures.push_back(pool.submit(add, i, 1));
+    for (int i = 0; i < 100; ++i) EXPECT_EQ(futures[static_cast<std::size_t>(i)].get(), i + 1);
+    EXPECT_EQ(ready_workers(pool, 8), 8U);
+}
+
+TEST(ProcessPoolLife, AStoppedHelperHoldsUpNeitherTasksNorShutdown) {
+    process_pool pool{{.workers = 2}};
+    for (const bool with_task : {true, false}) {
+        const int helper = ready_helper_of(pool);
+        ASSERT_GT(helper, 1);
+        ASSERT_EQ(::kill(helper, SIGSTOP), 0);
+        for (const auto& w : pool.status()) ::kill(w.pid, SIGKILL);
+        await_requests(pool);
+        if (with_task) {
+            EXPECT_EQ(pool.submit(add, 1, 2).get(), 3);
+        }
+    }
+    pool.shutdown();
+    EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1);
+}
+
+TEST(ProcessPoolLife, HundredsOfWorkersStart) {
+    if (sanitized) GTEST_SKIP() << "16 GB of address space, each with its shadow";
+    rlimit limit{};
+    ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &limit), 0);
+    limit.rlim_cur = std::min<rlim_t>(limit.rlim_max, 4096);
+    ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &limit), 0);
+    ASSERT_GE(limit.rlim_cur, 2000U);
+    process_pool pool{{.workers = 700}};
+    EXPECT_EQ(pool.status().size(), 700U);
+    for (const auto& w : pool.status()) EXPECT_GT(w.pid, 0);
+    pool.shutdown({.kill = true});
+}
+
 // The pool's owner is a process of its own here, so that it can be killed: a worker of an outer pool.
 std::vector<int> own_a_busy_pool_and_die(const std::string& pids, const std::string& started) {
     auto* inner = new process_pool{{.workers = 2}};
@@ -199,7 +276,7 @@ TEST(ProcessPoolLife, P16_WorkersHoldTheirOwnDescriptorsOnlyAndTheParentsCountSt
     ASSERT_EQ(ready_workers(pool, 3), 3U);
     const auto held = [] {
         std::vector<int> open;
-        for (int fd = 0; fd < 256; ++fd)
+        for (int fd = 0; fd < 1024; ++fd)
             if (::fcntl(fd, F_GETFD) != -1) open.push_back(fd);
         return open;
     };

@@ -8,6 +8,7 @@
 #include <plait/worker_local.hpp>
 #include <ranges>
 
+#include "conformance/probe.hpp"
 #include "support/process_tasks.hpp"
 
 namespace {
@@ -108,6 +109,40 @@ TEST(ProcessPoolMap, L1_EachWorkerHasOneWorkerLocal) {
     }
 }
 
+// Submits one task of each letter while the only worker is held; gives the order in which they ran.
+std::string order_of(const std::string& letters, bool after_short_tasks) {
+    process_pool pool{{.workers = 1}};
+    // After these the pool feeds its worker hundreds of tasks ahead.
+    for (int i = 0; after_short_tasks && i < 100; ++i) pool.submit(add, i, 1).get();
+    conformance::probe gate;
+    const conformance::opener opener{gate};
+    auto held = pool.submit(conformance::hold, gate.at(), 0);
+    gate.wait_begun(1);
+    std::vector<plait::future<int>> marks;
+    for (const char letter : letters) {
+        const plait::priority p = letter == 'h'   ? plait::priority::high
+                                  : letter == 'l' ? plait::priority::low
+                                                  : plait::priority::normal;
+        marks.push_back(pool.submit({.priority = p}, conformance::mark, gate.at(), letter));
+    }
+    gate.open();
+    for (auto& m : marks) m.get();
+    held.get();
+    return gate.log();
+}
+
+TEST(ProcessPoolMap, PriorityGoesBeforeTheOrderOfSubmission) {
+    EXPECT_EQ(order_of("1l2h3lh", false), "hh123ll");
+    EXPECT_EQ(order_of("1234567", false), "1234567");
+}
+
+TEST(ProcessPoolMap, AnUrgentTaskPassesWhatWasFedAhead) { EXPECT_EQ(order_of("l1l2hh3", true), "hh123ll"); }
+
+TEST(ProcessPoolMap, OneOfSixteenIsOfTheLowestPrioritySoThatNoneStarves) {
+    const std::string log = order_of("ll" + std::string(40, 'h'), false);
+    EXPECT_EQ(log, std::string(15, 'h') + "l" + std::string(15, 'h') + "l" + std::string(10, 'h'));
+}
+
 TEST(ProcessPoolMap, ThisTaskKnowsItsNameAndAttemptInTheWorker) {
     process_pool pool{{.workers = 1}};
     const auto attempt = [](int wanted) {
@@ -115,6 +150,35 @@ TEST(ProcessPoolMap, ThisTaskKnowsItsNameAndAttemptInTheWorker) {
         return plait::this_task::attempt();
     };
     EXPECT_EQ(pool.submit({.retries = 2}, attempt, 3).get(), 3);
+    const auto name = [] {
+        return std::string{plait::this_task::name() ? plait::this_task::name() : "(none)"};
+    };
+    EXPECT_EQ(pool.submit({.name = "a name of some length"}, name).get(), "a name of some length");
+    EXPECT_EQ(pool.submit(name).get(), "(none)");
+    const auto named_coroutine = []() -> plait::task<std::string> {
+        co_await plait::sleep_for(std::chrono::microseconds{1});
+        co_return plait::this_task::name() ? plait::this_task::name() : "(none)";
+    };
+    EXPECT_EQ(pool.submit({.name = "a coroutine", .timeout = std::chrono::hours{1}}, named_coroutine).get(),
+              "a coroutine");
+}
+
+TEST(ProcessPoolMap, ThisTaskKnowsItsDeadlineInTheWorker) {
+    using namespace std::chrono_literals;
+    using clock = std::chrono::steady_clock; // the same in all processes
+    const auto deadline = [] { return plait::this_task::deadline().time_since_epoch().count(); };
+    const auto check = [&](auto submitted, clock::duration limit) {
+        const clock::time_point before = clock::now();
+        const clock::time_point due{clock::duration{submitted().get()}};
+        EXPECT_GE(due, before + limit);
+        EXPECT_LE(due, clock::now() + limit);
+    };
+    process_pool pool{{.workers = 1}};
+    check([&] { return pool.submit({.name = "timed", .timeout = 1h}, deadline); }, 1h);
+    check([&] { return pool.submit({.timeout = 2h}, deadline); }, 2h);
+    EXPECT_EQ(pool.submit(deadline).get(), clock::time_point::max().time_since_epoch().count());
+    process_pool limited{{.workers = 1, .task_timeout = 3h}};
+    check([&] { return limited.submit(deadline); }, 3h);
 }
 
 } // namespace

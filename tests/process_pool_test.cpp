@@ -2,8 +2,13 @@
 // limit: 60
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <fstream>
+#include <numeric>
+
 #include <plait/errors.hpp>
 #include <plait/process_pool.hpp>
+#include <plait/this_task.hpp>
 
 #include "conformance/probe.hpp"
 #include "support/process_tasks.hpp"
@@ -40,17 +45,27 @@ TEST(ProcessPool, E15_OptionsThatMakeNoSenseAreRefusedByName) {
     EXPECT_THROW((process_pool{{.workers = 1, .max_tasks_per_worker = 0}}), std::invalid_argument);
 }
 
+int note_pid_and_die(const std::string& path, int signal) {
+    note_number(path, ::getpid());
+    return die_by(signal);
+}
+
 TEST(ProcessPool, P1_EachWayToDieCostsItsTaskAlone) {
     process_pool pool{{.workers = 2}};
+    std::uint64_t last = 0;
     for (const int signal : {SIGSEGV, SIGABRT, SIGKILL, SIGBUS, SIGFPE}) {
         auto bystander = pool.submit(add, 1, signal);
-        auto f = pool.submit({.name = "victim"}, die_by, signal);
+        note_file pid;
+        auto f = pool.submit({.name = "victim"}, note_pid_and_die, pid.path(), signal);
         try {
             f.get();
             ADD_FAILURE() << "survived " << signal;
         } catch (const worker_lost& e) {
             EXPECT_EQ(e.signal(), signal);
-            EXPECT_GT(e.pid(), 0);
+            EXPECT_EQ(std::vector<int>{e.pid()}, pid.numbers());
+            EXPECT_LT(e.worker(), 2U);
+            EXPECT_GT(e.task(), last);
+            last = e.task(); // tasks are numbered as they are submitted
             EXPECT_EQ(e.function(), "victim");
             EXPECT_EQ(e.attempts(), 1);
             EXPECT_NE(std::string{e.what()}.find("'victim'"), std::string::npos) << e.what();
@@ -75,10 +90,16 @@ TEST(ProcessPool, P1_EachWayToDieCostsItsTaskAlone) {
     EXPECT_EQ(pool.submit(add, 2, 2).get(), 4);
 }
 
+int note_and_crash_every_tenth(const std::string& path, int i) {
+    note_number(path, i);
+    return crash_every_tenth(i);
+}
+
 TEST(ProcessPool, P2_AHundredCrashesInAThousandTasksCostAHundred) {
     process_pool pool{{.workers = 3}};
+    note_file ran;
     std::vector<plait::future<int>> futures;
-    for (int i = 0; i < 1000; ++i) futures.push_back(pool.submit(crash_every_tenth, i));
+    for (int i = 0; i < 1000; ++i) futures.push_back(pool.submit(note_and_crash_every_tenth, ran.path(), i));
     int values = 0;
     int lost = 0;
     for (int i = 0; i < 1000; ++i) {
@@ -93,6 +114,11 @@ TEST(ProcessPool, P2_AHundredCrashesInAThousandTasksCostAHundred) {
     }
     EXPECT_EQ(values, 900);
     EXPECT_EQ(lost, 100);
+    std::vector<int> once(1000);
+    std::iota(once.begin(), once.end(), 0);
+    std::vector<int> runs = ran.numbers();
+    std::ranges::sort(runs);
+    EXPECT_EQ(runs, once) << "each ran, and none twice";
     EXPECT_EQ(pool.concurrency(), 3U);
     EXPECT_EQ(ready_workers(pool, 3), 3U);
 }
@@ -176,6 +202,54 @@ TEST(ProcessPool, P26_ArgumentsAreDestroyedInTheWorkerBeforeItsNextTask) {
         EXPECT_EQ(pool.submit([] { return counted::alive; }).get(), 0);
     }
     EXPECT_EQ(counted::alive, 0); // and none in the parent
+}
+
+std::size_t resident_bytes() {
+    std::ifstream statm{"/proc/self/statm"};
+    std::size_t size = 0;
+    std::size_t resident = 0;
+    statm >> size >> resident;
+    return resident * static_cast<std::size_t>(::sysconf(_SC_PAGESIZE));
+}
+
+std::size_t hold_much(conformance::token gate, std::vector<char> much) {
+    conformance::hold(gate, 0);
+    return much.size();
+}
+
+TEST(ProcessPool, P26_SentArgumentsAreFreedInTheParentWhileTheTaskRuns) {
+    if (sanitized) GTEST_SKIP() << "a sanitizer keeps what is freed for a while";
+    process_pool pool{{.workers = 1}};
+    constexpr std::size_t streamed = std::size_t{64} << 20;
+    constexpr std::size_t in_a_block = std::size_t{700} << 10;
+    for (const std::size_t size : {streamed, in_a_block}) {
+        conformance::probe gate;
+        const conformance::opener opener{gate};
+        // The lane's pages are resident in both processes, and stay so: not to be mistaken for the copy.
+        EXPECT_EQ(pool.submit(size_of, std::vector<char>(size, 'w')).get(), size);
+        const std::size_t before = resident_bytes();
+        std::vector<plait::future<std::size_t>> futures;
+        futures.push_back(pool.submit(hold_much, gate.at(), std::vector<char>(size, 'x')));
+        gate.wait_begun(1);
+        // The copy's end needs a turn of the pool's thread; the test's limit ends what never comes.
+        while (resident_bytes() > before + size / 2) std::this_thread::yield();
+        gate.open();
+        EXPECT_EQ(futures[0].get(), size);
+    }
+}
+
+TEST(ProcessPool, P26_ArgumentsAreKeptForRetriesAndForTasksThatMove) {
+    process_pool pool{{.workers = 1}};
+    const auto size_at_attempt = [](int wanted, const std::vector<char>& much) {
+        if (plait::this_task::attempt() < wanted) die_by(SIGKILL);
+        return much.size();
+    };
+    for (const std::size_t size : {std::size_t{100}, std::size_t{700} << 10, std::size_t{20} << 20}) {
+        auto retried = pool.submit({.retries = 2}, size_at_attempt, 3, std::vector<char>(size, 'x'));
+        auto moved = pool.submit(size_of, std::vector<char>(size, 'y')); // from one worker to the next
+        EXPECT_EQ(retried.get(), size);
+        EXPECT_EQ(moved.get(), size);
+    }
 }
 
 TEST(ProcessPool, P27_ValuesComeBackEqual) {

@@ -3,6 +3,8 @@
 
 #include <unistd.h>
 
+#include <cerrno>
+#include <cstdlib>
 #include <exception>
 #include <optional>
 #include <stdexcept>
@@ -21,6 +23,7 @@ constexpr int could_not_begin = 3;
 bool print(std::string_view text) {
     while (!text.empty()) {
         const ssize_t done = ::write(STDOUT_FILENO, text.data(), text.size());
+        if (done < 0 && errno == EINTR) continue;
         if (done <= 0) return false;
         text.remove_prefix(static_cast<std::size_t>(done));
     }
@@ -37,12 +40,21 @@ void ask_for_demo(fetch_command& command, const fetch::demo_server& server) {
         command.marks = command.what.executor == fetch::strategy::processes ? mark::worker : mark::site;
 }
 
+/// As curl has it: the user's certificates where the command line names none.
+void trust_environment(fetch::options& what) {
+    for (const char* name : {"CURL_CA_BUNDLE", "SSL_CERT_FILE"}) {
+        const char* const file = std::getenv(name);
+        if (what.ca_file.empty() && file != nullptr) what.ca_file = file;
+    }
+}
+
 } // namespace
 
 int run_fetch(fetch_command command) {
     try {
         fetch::prepare_process();
         std::optional<fetch::demo_server> server;
+        trust_environment(command.what);
         if (command.demo) ask_for_demo(command, server.emplace());
         fetch::stopper until;
         const interrupt_guard interrupts{until};

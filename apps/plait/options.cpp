@@ -134,7 +134,9 @@ void add_http(CLI::App& fetch, fetch_command& to) {
         ->allow_extra_args(false);
     fetch.add_option("--user-agent", what.user_agent, "Instead of plait/" PLAIT_VERSION_TEXT)
         ->type_name("TEXT");
-    fetch.add_option("--cacert", what.ca_file, "Certificates to trust instead of the system's")
+    fetch
+        .add_option("--cacert", what.ca_file,
+                    "Certificates to trust instead of the system's (or of SSL_CERT_FILE)")
         ->type_name("FILE");
     fetch.add_flag("--insecure", what.insecure, "Do not check TLS certificates");
 }

@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
@@ -21,6 +22,7 @@ constexpr double between_plain_lines = 10;
 void say(std::string_view text) {
     while (!text.empty()) {
         const ssize_t done = ::write(STDERR_FILENO, text.data(), text.size());
+        if (done < 0 && errno == EINTR) continue; // Ctrl-C must not cut a line
         if (done <= 0) return;
         text.remove_prefix(static_cast<std::size_t>(done));
     }
@@ -66,26 +68,35 @@ void fetch_progress::ended(const fetch::item_end& item) {
                 fmt::format("{}: {}", fetch::printable_url(item.url), fetch::printable(item.error)));
         return;
     }
-    if (marks_ == mark::none) return;
+    if (marks_ == mark::none || !item.asked) return; // a repetition is no download
     const char one = marks_ == mark::site ? site_mark(item.site) : worker_mark(item.worker);
     marked_ = true;
-    (void)!::write(STDOUT_FILENO, &one, 1);
+    while (::write(STDOUT_FILENO, &one, 1) < 0 && errno == EINTR) {}
+}
+
+/// By bytes once half of the lengths are known, else by items; below 0 if nobody can tell.
+double fetch_progress::seconds_left(const fetch::progress& so_far) const {
+    const std::uint64_t over = so_far.done + so_far.failed;
+    if (!so_far.all_known || over >= so_far.known || so_far.seconds <= 1) return -1;
+    const std::uint64_t wanted = so_far.known - so_far.failed;
+    if (so_far.lengths_known * 2 >= wanted && so_far.lengths > 0 && rate_ > 0) {
+        const double all = static_cast<double>(so_far.lengths) / static_cast<double>(so_far.lengths_known) *
+                           static_cast<double>(wanted);
+        return std::max(0.0, all - static_cast<double>(so_far.bytes)) / rate_;
+    }
+    if (over == 0 || over * 20 < so_far.known) return -1;
+    return so_far.seconds / static_cast<double>(over) * static_cast<double>(so_far.known - over);
 }
 
 std::string fetch_progress::line_of(const fetch::progress& so_far) const {
-    const std::uint64_t over = so_far.done + so_far.failed;
     std::string line = so_far.all_known ? fmt::format("{}/{} done", so_far.done, so_far.known)
                                         : fmt::format("{} done", so_far.done);
     if (so_far.failed != 0) line += fmt::format(", {} failed", so_far.failed);
     line += fmt::format(", {} at {}/s, {} in flight", size_text(static_cast<double>(so_far.bytes)),
                         size_text(rate_), so_far.in_flight);
     if (so_far.waiting_hosts != 0) line += fmt::format(", {} hosts wait", so_far.waiting_hosts);
-    if (so_far.all_known && over * 20 >= so_far.known && over < so_far.known && over > 0 &&
-        so_far.seconds > 1) {
-        const double left =
-            so_far.seconds / static_cast<double>(over) * static_cast<double>(so_far.known - over);
+    if (const double left = seconds_left(so_far); left >= 0)
         line += fmt::format(", about {:.0f} s left", left);
-    }
     return line;
 }
 
@@ -120,9 +131,13 @@ void fetch_progress::note(std::string_view text) {
     say(fmt::format("plait fetch: {}\n", text));
 }
 
+void fetch_progress::stopping(std::size_t in_flight) {
+    if (!quiet_) note(fmt::format("stopping: {} in flight, again to stop now", in_flight));
+}
+
 void fetch_progress::finish(const fetch::summary& result) {
     erase();
-    if (marked_) (void)!::write(STDOUT_FILENO, "\n", 1);
+    while (marked_ && ::write(STDOUT_FILENO, "\n", 1) < 0 && errno == EINTR) {}
     std::string out;
     for (const auto& [reason, of_reason] : failed_) {
         if (reason == "not_started") continue; // they are many, and say nothing

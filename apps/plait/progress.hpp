@@ -23,6 +23,7 @@ class fetch_progress final : public fetch::observer {
     void ended(const fetch::item_end& item) override;
     void moved(const fetch::progress& so_far) override;
     void note(std::string_view text) override;
+    void stopping(std::size_t in_flight) override;
 
     /// After the run.
     void finish(const fetch::summary& result);
@@ -34,6 +35,7 @@ class fetch_progress final : public fetch::observer {
     };
     void draw(const std::string& line);
     void erase();
+    [[nodiscard]] double seconds_left(const fetch::progress& so_far) const;
     [[nodiscard]] std::string line_of(const fetch::progress& so_far) const;
 
     mark marks_;

@@ -16,9 +16,9 @@ namespace plait {
 ///
 /// Threads:       any member from any thread; notify with the mutex locked or not.
 /// Order:         by the mutex: what a task did before it unlocked is visible to who is woken and locks.
-/// Fairness:      notify_one wakes the one that has waited longest; then it queues for the mutex as others
-/// do. Cancellation:  the wait ends with `cancelled`, **and the mutex is locked again all the same**: that
-/// part
+///                Fairness: notify_one wakes the one that has waited longest; then it queues for the mutex as
+///                others do.
+/// Cancellation:  the wait ends with `cancelled`, **and the mutex is locked again all the same**: that part
 ///                is not cancellable, so that the guard is right. A notification is never used up by a wait
 ///                that was cancelled (test C20).
 /// Errors:        a guard that holds nothing: logic_error.

@@ -15,8 +15,8 @@ namespace plait {
 ///
 /// Threads:       any member from any thread.
 /// Order:         what happened before each `count_down` is visible after `wait`: the latch's own lock word
-///                is released by the ones and acquired by the other.
-/// Fairness:      all that wait are woken, in the order in which they came.
+///                is released by the ones and acquired by the other. Fairness: all that wait are woken, in
+///                the order in which they came.
 /// Cancellation:  a cancelled wait leaves the queue; the count is as it was (tests Y13, C20).
 /// Errors:        below zero, at the start too: invalid_argument, and the count is as it was.
 /// Cost:          as async_event.

@@ -19,9 +19,9 @@ class permit_awaiter;
 ///
 /// Threads:       any member from any thread.
 /// Order:         what happened before a permit was given back is visible to who gets it: the semaphore's own
-///                lock word is released by the one and acquired by the other.
-/// Fairness:      first come, first served: a permit that is given back goes to the first one that waits, and
-///                no newcomer overtakes it.
+///                lock word is released by the one and acquired by the other. Fairness: first come, first
+///                served: a permit that is given back goes to the first one that waits, and no newcomer
+///                overtakes it.
 /// Cancellation:  a cancelled wait leaves the queue and takes no permit; the next one gets it. A permit that
 ///                was handed over before the cancellation is returned (tests Y10, C20).
 /// Errors:        a negative number throws invalid_argument.

@@ -24,8 +24,8 @@ class shared_awaiter;
 /// Threads:       any member from any thread.
 /// Order:         what happened before an unlock is visible after the next lock of the other kind, or of any
 ///                that writes: the mutex's own lock word is released by the one and acquired by the other.
-/// Fairness:      first come, first served: who reads waits behind a writer that waits, so that neither kind
-///                starves; readers that stand next to each other in the queue go in together.
+///                Fairness: first come, first served: who reads waits behind a writer that waits, so that
+///                neither kind starves; readers that stand next to each other in the queue go in together.
 /// Cancellation:  a cancelled wait has locked nothing, and leaves the queue; those behind it go in if they
 ///                can now. What was handed over before the cancellation is held by the guard (test C20).
 /// Errors:        none; guards alone unlock.

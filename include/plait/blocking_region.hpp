@@ -9,8 +9,9 @@ class worker;
 
 /// Tells the pool that the calling task is about to block, so that another thread can do its work meanwhile.
 ///
+///     std::string line;
 ///     const plait::blocking_region waiting;
-///     std::getline(pipe, line);
+///     std::getline(std::cin, line);
 ///
 /// A `thread_pool` has as many threads at work as it has workers: one that blocks in a region does not count,
 /// and a spare one takes its place once there is work for it. When the region ends, the next thread to end a

@@ -132,10 +132,9 @@ class receiving_end {
 ///                those that use it by handles do not count.
 /// Order:         first in, first out per sender. What happened before `send` is visible after its `receive`:
 ///                the sender publishes the slot with release, the receiver finds it with acquire. What
-///                happened before `close` is visible to who sees the end.
-/// Fairness:      those who wait at an end are served in the order in which they came; who comes just when a
-///                slot changes hands may be faster. A task that never has to wait gives way after 128 awaits
-///                (test C28).
+///                happened before `close` is visible to who sees the end. Fairness: those who wait at an end
+///                are served in the order in which they came; who comes just when a slot changes hands may be
+///                faster. A task that never has to wait gives way after 128 awaits (test C28).
 /// Cancellation:  a cancelled `send` has not sent, and its item is untouched; a cancelled `receive` has taken
 ///                nothing, and what it would have got goes to the next (tests Y4, Y5). What was handed over
 ///                before the cancellation is delivered. The blocking forms are not cancellable.

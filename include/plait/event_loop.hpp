@@ -33,9 +33,9 @@ struct run_options {
 ///
 /// Threads:  every member from any thread, but for destruction.
 /// Errors:   `run` within a running loop, or while another thread is in it, throws logic_error; a blocking
-/// `get()` on this loop's own future too. Cost:     resuming a task is some nanoseconds; a post from another
-/// thread one atomic operation, and one eventfd
-///           write per sleep of the loop.
+///           `get()` on this loop's own future too.
+/// Cost:     resuming a task is some nanoseconds; a post from another thread one atomic operation, and one
+///           eventfd write per sleep of the loop.
 class [[gnu::visibility("default")]] event_loop final : public in_process_executor {
   public:
     explicit event_loop(event_loop_options options = {});

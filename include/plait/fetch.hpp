@@ -77,9 +77,11 @@ struct progress {
     bool all_known = false;  // and these are all
     std::uint64_t done = 0;
     std::uint64_t failed = 0;
-    std::uint64_t bytes = 0;
+    std::uint64_t bytes = 0; // that have come, of what is in flight too; never falls
     std::size_t in_flight = 0;
     std::size_t waiting_hosts = 0;
+    std::uint64_t lengths_known = 0; // of so many items: what is done, and what announced a length
+    std::uint64_t lengths = 0;       // and their sum
     double seconds = 0;
 };
 
@@ -120,6 +122,8 @@ class [[gnu::visibility("default")]] observer {
     virtual void moved(const progress& so_far);
     /// Something the user should know: connections lowered, TLS not checked.
     virtual void note(std::string_view text);
+    /// The stopper's first word was understood: nothing new is begun, so many are still in flight.
+    virtual void stopping(std::size_t in_flight);
 };
 
 /// Asks a run to end, from any thread or from a signal handler.

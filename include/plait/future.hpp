@@ -28,14 +28,12 @@ struct future_access;
 ///
 /// Threads:       one thread at a time, but for `cancel`, `done` and `cancelled`, which any thread may call.
 /// Lifetime:      destroying it neither blocks nor cancels (unlike std::async's); a failure that then nobody
-/// sees
-///                goes to the executor's handler.
+///                sees goes to the executor's handler.
 /// Cancellation:  a coroutine that is cancelled while it awaits a future cancels the future (`shield` it
-/// otherwise);
-///                test C9.
+///                otherwise); test C9.
 /// Errors:        on a future without state every member throws std::future_error (no_state).
 /// Cost:          one allocation for task and future together; done() is one load, get() of a finished one no
-/// more.
+///                more.
 template <class T>
 class future {
   public:
@@ -203,8 +201,7 @@ class promise_state final : public future_state<T>, public pooled {
 ///
 /// Threads:  one thread at a time; the future may be used elsewhere meanwhile.
 /// Errors:   setting it twice throws std::future_error (promise_already_satisfied), and the first result
-/// stays.
-///           Destroyed unset, the future gets std::future_error (broken_promise). Setting it after the
+///           stays. Destroyed unset, the future gets std::future_error (broken_promise). Setting it after the
 ///           consumer cancelled does nothing.
 template <class T>
 class promise {

@@ -274,8 +274,7 @@ concept awaitable_range = requires(R& r) {
 ///
 /// Cancellation:  passed on to the children; throws `cancelled` when all of them have ended (test C6).
 /// Errors:        the first failure in time, after the others have been cancelled **and have ended**; what
-/// they fail
-///                with meanwhile goes to the executor's unhandled handler.
+///                they fail with meanwhile goes to the executor's unhandled handler.
 /// Cost:          one allocation for all children, a queue entry for each.
 template <class... A>
     requires(detail::awaited<A> && ...)
@@ -316,8 +315,7 @@ auto gather_outcomes(Range&& tasks, gather_options options = {}) {
 ///
 /// Cancellation:  passed on; throws `cancelled` if all were cancelled.
 /// Errors:        failures of the losers go to the executor's unhandled handler; std::invalid_argument if
-/// there is
-///                nobody to race.
+///                there is nobody to race.
 template <class... A>
     requires(sizeof...(A) > 0 && (detail::awaited<A> && ...))
 auto race(A... tasks) {

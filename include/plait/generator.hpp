@@ -137,7 +137,7 @@ class [[nodiscard]] generator {
 ///                C20). Destroyed before its end, but not while it is awaited, it destroys its variables.
 /// Errors:        what the coroutine throws comes out of `next`, and it is at its end.
 /// Cost:          one frame, recycled per thread; an item costs what awaiting a task costs, without the
-/// frame.
+///                frame.
 template <class T>
 class [[nodiscard]] async_generator {
   public:

@@ -134,12 +134,11 @@ struct [[gnu::visibility("default")]] session_options {
 /// a private one; headers that were given for one host are not sent to another.
 ///
 /// Threads:       get() from coroutines of any loop, get_blocking() from any thread, also at the same time.
-/// Each
-///                loop, and each thread that blocks, has connections of its own.
+///                Each loop, and each thread that blocks, has connections of its own.
 /// Cancellation:  a cancelled get() closes its connection and throws `cancelled`
-/// (Http.C20_ACancelledGetEnds). Errors:        http::error; a status is not an error until
-/// raise_for_status() is asked. Lifetime:      the session outlives its requests, and is destroyed before the
-/// loops it was used on.
+///                (HttpLoop.C20_ACancelledGetEnds).
+/// Errors:        http::error, with URL, phase and cause; a status is none until raise_for_status() is asked.
+/// Lifetime:      it outlives its requests; loops that it was used on may be gone before it.
 class [[gnu::visibility("default")]] session {
   public:
     explicit session(const session_options& options = {});

@@ -20,33 +20,55 @@ class open_file;
 /// A task's wait on a socket. It lies in the waiting coroutine's frame, and the socket points to it.
 class [[gnu::visibility("default")]] transfer : public waiter {
   public:
-    enum class kind : unsigned char { read, read_exactly, accept, write, write_all, connect };
+    /// Bits: 4 waits to write, 1 for all its bytes.
+    enum class kind : unsigned char {
+        read = 0,
+        read_exactly = 1,
+        accept = 2,
+        write = 4,
+        write_all = 5,
+        connect = 6
+    };
 
     transfer(stream* s, kind k, void* data, std::size_t size) noexcept
         : stream_{s}, data_{static_cast<std::byte*>(data)}, size_{size}, kind_{k} {}
     transfer(transfer&& other) noexcept // before it is awaited
         : transfer{other.stream_, other.kind_, other.data_, other.size_} {}
 
-    bool await_ready();
-    bool await_suspend(std::coroutine_handle<> h) noexcept;
+    bool await_ready() const noexcept { return false; }
+    // What await_suspend does, by kind: all in one step, under one lock, it tries, and waits only if there is
+    // nothing to be had.
+    bool read_or_wait(std::coroutine_handle<> h) noexcept;
+    bool write_or_wait(std::coroutine_handle<> h) noexcept;
+    bool accept_or_wait(std::coroutine_handle<> h) noexcept;
+    bool connect_or_wait(std::coroutine_handle<> h) noexcept;
 
-    bool reads() const noexcept { return kind_ <= kind::accept; }
+    bool writes() const noexcept { return (static_cast<unsigned>(kind_) & 4U) != 0; }
+    bool whole() const noexcept { return (static_cast<unsigned>(kind_) & 1U) != 0; }
+    /// The result is in hand, whatever cancels it now.
+    bool over() const noexcept { return error_ != unfinished; }
 
     // The stream's, under its lock, while this is linked there.
+    using waiter::arm_done;
+    using waiter::arm_pending;
+    using waiter::complete_pending;
+    using waiter::note;
+    using waiter::noted;
     stream* stream_;
     std::byte* data_;
     std::size_t size_;
     std::size_t done_ = 0; // bytes moved; of `accept` the descriptor
-    int error_ = 0;        // an errno, or one of stream's own
+    static constexpr int unfinished = -1;
+    int error_ = unfinished; // 0, an errno, or one of stream's own
     kind kind_;
-    bool over_ = false; // the result is in hand, whatever cancels it now
+    bool holds_ = false; // a share of the stream
 
   protected:
     ~transfer() = default;
     /// In `await_resume`: bytes moved; throws what went wrong.
     std::size_t finish() {
-        if (!over_ || error_ != 0) fail();
-        let_go();
+        if (error_ != 0) fail();
+        if (holds_) give_back();
         return done_;
     }
     /// The same, but an errno stays in `error_`.
@@ -55,26 +77,25 @@ class [[gnu::visibility("default")]] transfer : public waiter {
   private:
     bool withdraw() noexcept override;
     void unlink() noexcept override;
-    void let_go() noexcept {
-        if (holds_) give_back();
-    }
     void give_back() noexcept;
     [[noreturn]] void fail();
     [[noreturn]] void throw_error();
-
-    bool holds_ = false; // a share of the stream
 };
 
-class [[nodiscard]] some_transfer final : public transfer {
+template <class Result>
+class [[nodiscard]] read_transfer final : public transfer {
   public:
     using transfer::transfer;
-    std::size_t await_resume() { return finish(); }
+    bool await_suspend(std::coroutine_handle<> h) noexcept { return read_or_wait(h); }
+    Result await_resume() { return static_cast<Result>(finish()); }
 };
 
-class [[nodiscard]] whole_transfer final : public transfer {
+template <class Result>
+class [[nodiscard]] write_transfer final : public transfer {
   public:
     using transfer::transfer;
-    void await_resume() { finish(); }
+    bool await_suspend(std::coroutine_handle<> h) noexcept { return write_or_wait(h); }
+    Result await_resume() { return static_cast<Result>(finish()); }
 };
 
 } // namespace detail
@@ -117,20 +138,22 @@ class [[gnu::visibility("default")]] socket {
 
     /// What is there, at least one byte; 0 when the other side has ended.
     auto read(std::span<std::byte> into) noexcept {
-        return detail::some_transfer{stream_, detail::transfer::kind::read, into.data(), into.size()};
+        return detail::read_transfer<std::size_t>{stream_, detail::transfer::kind::read, into.data(),
+                                                  into.size()};
     }
     /// Fills `into`; closed_error if the other side ends before.
     auto read_exactly(std::span<std::byte> into) noexcept {
-        return detail::whole_transfer{stream_, detail::transfer::kind::read_exactly, into.data(),
-                                      into.size()};
+        return detail::read_transfer<void>{stream_, detail::transfer::kind::read_exactly, into.data(),
+                                           into.size()};
     }
     /// As much as fits now, at least one byte; returns how much.
     auto write(std::span<const std::byte> from) noexcept {
-        return detail::some_transfer{stream_, detail::transfer::kind::write, mutable_data(from), from.size()};
+        return detail::write_transfer<std::size_t>{stream_, detail::transfer::kind::write, mutable_data(from),
+                                                   from.size()};
     }
     auto write_all(std::span<const std::byte> from) noexcept {
-        return detail::whole_transfer{stream_, detail::transfer::kind::write_all, mutable_data(from),
-                                      from.size()};
+        return detail::write_transfer<void>{stream_, detail::transfer::kind::write_all, mutable_data(from),
+                                            from.size()};
     }
 
     /// Tells the other side that nothing more comes; reading goes on.

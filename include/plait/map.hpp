@@ -19,13 +19,11 @@ namespace plait {
 /// place, and never throws for an item. What `fn` returns is moved out; for void it is std::monostate.
 ///
 /// Cancellation:  destroying the range cancels what has not started **and waits for what still runs**, so
-/// that `fn` may
-///                refer to locals of the caller (test M6).
+///                that `fn` may refer to locals of the caller (test M6).
 /// Errors:        an input that throws ends the range with that exception, after the items before it.
-/// `.timeout` passed:
-///                timeout_error, the rest is cancelled, and the range is at its end. After shutdown of the
-///                executor the items that could not be submitted throw shutdown_error. `.window = 0` throws
-///                invalid_argument.
+///                `.timeout` passed: timeout_error, the rest is cancelled, and the range is at its end. After
+///                shutdown of the executor the items that could not be submitted throw shutdown_error.
+///                `.window = 0` throws invalid_argument.
 struct map_options {
     /// Items pulled from the input and not yet consumed. Default: 64 times the executor's concurrency.
     std::size_t window = automatic;

@@ -77,11 +77,11 @@ struct process_pool_options {
 /// worker_lost (unless `.retries` are left), and the worker is replaced. No other task is lost, repeated or
 /// reordered. If the parent dies, the kernel kills the workers.
 ///
-/// Threads:       every member from any thread. A child that this process forks by itself must not use the
-/// pool. Order:         tasks begin in the order in which they were submitted, high before normal before low
-/// priority. Cancellation:  a queued task never runs; `cancel(cancel_mode::kill)` kills the worker of a
-/// running one; without
-///                `kill` a running task goes on. Test P13.
+/// Threads:       every member from any thread; not in a child that this process forks by itself.
+/// Order:         tasks begin in the order of submission, high before normal before low priority; of 16 in a
+///                row one is of the lowest priority that waits, so that none starves.
+/// Cancellation:  a queued task never runs; `cancel(cancel_mode::kill)` kills the worker of a running one;
+///                without `kill` a running task goes on. Test P13.
 /// Errors:        exceptions come back as themselves or as remote_error. A program without plait::program:
 ///                logic_error. Workers that cannot be started: system_error from the constructor.
 /// Cost:          an idle pool sleeps in the kernel. A busy worker makes no system call between tasks.
@@ -158,6 +158,7 @@ class [[gnu::visibility("default")]] process_pool final {
         try {
             job->function = Call::where();
             detail::buffer_writer out{job->arguments};
+            job->describe(out);
             Call::write_function(out);
             Call::write(out, parts...);
             out.finish();

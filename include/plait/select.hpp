@@ -22,10 +22,9 @@ using selected = std::variant<typename Cases::case_value...>;
 ///
 /// A receive from a channel at its end can always be done, so leave it out next time.
 ///
-/// Threads:       as the channels'.
-/// Fairness:      begins with another case each time, so that none starves the others. Where others wait at
-///                the same end of a channel it competes with them: it is told that there is something, and
-///                may find it gone.
+/// Threads:       as the channels'. Fairness: begins with another case each time, so that none starves the
+///                others. Where others wait at the same end of a channel it competes with them: it is told
+///                that there is something, and may find it gone.
 /// Cancellation:  nothing was sent, nothing was taken (test Y4); so with `timeout(d, select(...))`.
 /// Errors:        closed_error if it comes to a `send` whose channel is closed.
 /// Cost:          one frame; a lock for each case, if it has to wait.

@@ -51,8 +51,7 @@ class [[nodiscard]] shield_awaiter final : private shield_core {
 ///     if (stopped) co_await plait::shield(say_goodbye(conn));      // in it awaits work normally
 ///
 /// Cancellation:  not cancellable. If the awaiting task was or is cancelled, it gets the value all the same,
-/// and its
-///                next wait throws (tests C9, C11).
+///                and its next wait throws (tests C9, C11).
 template <class T>
 auto shield(task<T> t) noexcept {
     return detail::shield_awaiter<T>{std::move(t)};

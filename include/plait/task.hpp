@@ -38,9 +38,10 @@ struct task_access;
 ///
 /// Threads:       resumes on its own executor after every co_await.
 /// Cancellation:  asked for through its future, group, timeout, ...; every wait inside then throws
-/// `cancelled`. Errors:        what the coroutine throws comes out of `co_await`. Cost:          one frame,
-/// recycled per thread; awaiting a child costs a few nanoseconds, in constant stack however
-///                deep the chain and however long the loop, in every build.
+///                `cancelled`.
+/// Errors:        what the coroutine throws comes out of `co_await`.
+/// Cost:          one frame, recycled per thread; awaiting a child costs a few nanoseconds, in constant stack
+///                however deep the chain and however long the loop, in every build.
 template <class T = void>
 class [[nodiscard]] task {
   public:

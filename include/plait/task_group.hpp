@@ -22,11 +22,9 @@ struct group_access;
 ///
 /// Threads:       `spawn` and `cancel` from any thread while the group lives; `wait` by its owner.
 /// Cancellation:  `cancel()` stops every child; the group then ends quietly. A child that is cancelled
-/// through its own
-///                future leaves the others alone (test C13).
+///                through its own future leaves the others alone (test C13).
 /// Errors:        a child's failure is in its future as well. Spawning into a group that is stopping gives a
-/// cancelled
-///                future; into one that has ended, logic_error.
+///                cancelled future; into one that has ended, logic_error.
 /// Lifetime:      the destructor cancels and waits.
 class [[gnu::visibility("default")]] task_group {
   public:
@@ -253,9 +251,8 @@ using group_task_t =
 /// Cancellation:  reaches the body and every child; `cancelled` comes out when all have ended (test C16).
 ///                `group.cancel()` ends the group quietly (test C17).
 /// Errors:        error_group with **all** real failures, the body's among them, in the order in which they
-/// happened;
-///                the first one stops the rest. If the awaiting task is cancelled meanwhile, its next wait
-///                throws.
+///                happened; the first one stops the rest. If the awaiting task is cancelled meanwhile, its
+///                next wait throws.
 template <class F>
     requires std::invocable<std::decay_t<F>&, task_group&>
 auto with_group(F&& fn) {

@@ -32,8 +32,9 @@ struct thread_pool_options {
 /// threads.
 ///
 /// Threads:  every member from any thread. Destroyed or told to wait by its own task it ends later, by
-/// itself. Errors:   .workers below 1 throws invalid_argument; no threads to be had, system_error. Cost:
-/// idle, nothing: workers sleep in the kernel, and are woken one at a time.
+///           itself.
+/// Errors:   .workers below 1 throws invalid_argument; no threads to be had, system_error.
+/// Cost:     idle, nothing: workers sleep in the kernel, and are woken one at a time.
 class [[gnu::visibility("default")]] thread_pool final : public in_process_executor {
   public:
     explicit thread_pool(thread_pool_options options = {});

@@ -177,7 +177,7 @@ task<wait_result> wait_async(const Range& futures, wait_options options = {}) {
 ///
 /// Leaving the loop early leaves the rest as they are. It holds nothing that it has yielded.
 /// Errors:  after `{.timeout = d}` timeout_error, with both counts in its text, once the finished ones have
-/// come out.
+///          come out.
 template <detail::future_range Range>
 auto as_completed(Range&& futures, as_completed_options options = {}) {
     return detail::completed_range<Range>{std::forward<Range>(futures), options};

@@ -24,8 +24,7 @@ namespace detail {
 /// so is the one thread of a loop, and a serial executor. Threads that are no workers have one each as well.
 ///
 /// Threads:   each worker sees its own T alone, so T needs no locks. After a co_await a task of a pool may be
-/// on
-///            another worker: take a new reference.
+///            on another worker: take a new reference.
 /// Lifetime:  T dies on its own worker, before the executor's shutdown returns, the last one made first.
 /// Errors:    if T's constructor throws, that use fails, and the next one tries again.
 /// Cost:      a look through the worker's few values.

@@ -1,18 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <plait/detail/context.hpp>
 
+#include "base/execution.hpp"
+
 #include <plait/detail/stop.hpp>
 #include <plait/errors.hpp>
 #include <stdexcept>
 
 namespace plait::detail {
-
-bool context::arm(waiter& w) noexcept {
-    std::uintptr_t expected = word_idle;
-    // release: a canceller that takes W sees all of it.
-    return slot_.compare_exchange(expected, reinterpret_cast<std::uintptr_t>(&w), order::acq_rel,
-                                  order::acquire);
-}
 
 bool context::disarm(waiter& w) noexcept {
     std::uintptr_t s = reinterpret_cast<std::uintptr_t>(&w);
@@ -100,23 +95,7 @@ void context::run_callbacks() noexcept {
 }
 
 bool waiter::arm(std::coroutine_handle<> h, const char* what, worker* bound) {
-    scope_ = &running_scope();
-    handle_ = h;
-    bound_ = bound;
-    task_node& node = *scope_->node;
-    node.awaits.store(what, order::relaxed);
-    node.state.store(task_state::waiting, order::release);
-    if (scope_->arm(*this)) return true;
-    word_.store(stage::cancelled, order::relaxed);
-    node.state.store(task_state::running, order::release);
-    return false;
-}
-
-void waiter::resume_work(work& w) noexcept {
-    waiter& self = static_cast<waiter&>(w);
-    context& scope = *self.scope_;
-    if (!scope.disarm(self)) return;
-    resume(self.handle_, scope);
+    return arm_as(stage::arming, running_scope(), h, what, bound);
 }
 
 void waiter::check() const {
@@ -126,7 +105,7 @@ void waiter::check() const {
 void throw_cancelled() { throw cancelled{}; }
 
 context& running_scope() {
-    context* scope = current().scope;
+    context* scope = this_execution.scope;
     if (!scope)
         throw std::logic_error{
             "plait: awaited outside of a task: the coroutine was not started by run, submit, spawn "

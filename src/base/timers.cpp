@@ -144,6 +144,7 @@ bool timers::fire_due(time_point now) {
 }
 
 time_point timers::next() const noexcept {
+    if (count_ == 0) return time_point::max();
     if (!near_.empty()) return near_.front()->deadline_;
     unsigned level = 0;
     unsigned slot = 0;

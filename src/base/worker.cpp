@@ -1,22 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <plait/blocking_region.hpp>
-#include <plait/detail/worker.hpp>
+#include "base/execution.hpp"
 
+#include <cassert>
 #include <chrono>
 #include <cstdlib>
 #include <ctime>
+#include <plait/blocking_region.hpp>
 #include <plait/detail/context.hpp>
 #include <sched.h>
 
 namespace plait::detail {
 
-execution& current() noexcept {
-    static thread_local execution here;
-    return here;
-}
+constinit thread_local execution this_execution{};
+
+execution& current() noexcept { return this_execution; }
 
 void drive(std::coroutine_handle<> h) noexcept {
-    execution& e = current(); // this function is no coroutine: it stays on its thread
+    execution& e = this_execution;
     const std::coroutine_handle<> before = e.next;
     do {
         e.next = {};
@@ -27,7 +27,7 @@ void drive(std::coroutine_handle<> h) noexcept {
 }
 
 void resume(std::coroutine_handle<> h, context& scope) noexcept {
-    execution& e = current();
+    execution& e = this_execution;
     context* const before = e.scope;
     const unsigned budget = e.budget;
     e.scope = &scope;
@@ -36,6 +36,37 @@ void resume(std::coroutine_handle<> h, context& scope) noexcept {
     drive(h);
     e.scope = before;
     e.budget = budget;
+}
+
+void waiter::resume_work(work& w) noexcept { static_cast<waiter&>(w).resume_now(); }
+
+// As `resume`, but there is nothing to be restored: a worker does this between two tasks.
+inline void waiter::go_on() noexcept {
+    context& scope = *scope_;
+    execution& e = this_execution;
+    assert(!e.scope && !e.next);
+    e.scope = &scope;
+    e.budget = ready_budget;
+    scope.node->state.store(task_state::running, order::relaxed);
+    std::coroutine_handle<> h = std::coroutine_handle<>::from_address(handle_);
+    do {
+        e.next = {};
+        h.resume();
+        h = e.next;
+    } while (h);
+    e.scope = nullptr;
+    e.budget = 0;
+}
+
+[[gnu::noinline]] void waiter::go_on_unless_held() noexcept {
+    if (scope_->disarm(*this)) go_on();
+}
+
+void waiter::resume_now() noexcept {
+    if (scope_->disarm_quick(*this)) [[likely]]
+        go_on();
+    else
+        go_on_unless_held();
 }
 
 time_point worker::now() const noexcept { return std::chrono::steady_clock::now(); }

@@ -13,7 +13,10 @@ bool group_core::add(job_core& child) {
     const spin_guard guard{lock_};
     // Under the lock: a canceller sets the flag before it takes the lock, so it finds this child or we see
     // the flag.
-    if (stopping()) return false;
+    if (stopping()) {
+        any_cancelled_.store(1, order::release); // this child: the group has not ended as if it were complete
+        return false;
+    }
     child.insert_before(live_);
     members_.fetch_add(1, order::relaxed);
     return true;

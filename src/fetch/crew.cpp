@@ -6,7 +6,6 @@
 #include <plait/serial.hpp>
 #include <plait/thread_pool.hpp>
 
-#include <algorithm>
 #include <atomic>
 #include <utility>
 
@@ -32,6 +31,7 @@ class loop_crew final : public crew {
     loop_crew(work_options common, std::size_t places) : shop_(std::move(common)), places_(places) {}
     task<fetched> perform(order what) override { return perform_async(shop_, std::move(what)); }
     std::size_t places() const noexcept override { return places_; }
+    underway look() override { return look_at(shop_); }
     std::size_t workers() const noexcept override { return 1; }
 
   private:
@@ -47,11 +47,13 @@ class serial_crew final : public crew {
         auto done = serial_.submit(
             [this, &what] { return fetch::perform(shop_, what, asked_.ask, asked_.argument); });
         fetched answer = co_await std::move(done);
-        if (answer.status == 0 && answer.failure < 0 && !answer.exists && answer.disk_error == 0)
+        if (answer.status == 0 && answer.failure < 0 && !answer.exists && !answer.busy &&
+            answer.disk_error == 0)
             throw cancelled{};
         co_return answer;
     }
     std::size_t places() const noexcept override { return 1; }
+    underway look() override { return look_at(shop_); }
     std::size_t workers() const noexcept override { return 1; }
     bool blocks() const noexcept override { return true; }
 
@@ -78,6 +80,7 @@ class thread_crew final : public crew {
         co_return co_await done;
     }
     std::size_t places() const noexcept override { return workers_; }
+    underway look() override { return look_at(shop_); }
     std::size_t workers() const noexcept override { return workers_; }
 
   private:
@@ -100,6 +103,7 @@ class loops_crew final : public crew {
         co_return co_await done;
     }
     std::size_t places() const noexcept override { return places_; }
+    underway look() override { return look_at(shop_); }
     std::size_t workers() const noexcept override { return workers_; }
 
   private:
@@ -118,25 +122,20 @@ class loops_crew final : public crew {
 
 } // namespace
 
-std::unique_ptr<crew> make_crew(const options& what, work_options common, std::size_t connections,
-                                give_up asked) {
-    const std::size_t processors = std::max<std::size_t>(1, available_processors());
-    const auto workers_or = [&](std::size_t usual) {
-        return std::clamp<std::size_t>(what.workers == 0 ? usual : what.workers, 1, connections);
-    };
+std::unique_ptr<crew> make_crew(const options& what, work_options common, give_up asked) {
     switch (what.executor) {
     case strategy::serial:
         return std::make_unique<serial_crew>(std::move(common), asked);
     case strategy::threads:
-        return std::make_unique<thread_crew>(std::move(common), workers_or(32));
+        return std::make_unique<thread_crew>(std::move(common), what.workers);
     case strategy::loops:
-        return std::make_unique<loops_crew>(std::move(common), workers_or(processors), connections);
+        return std::make_unique<loops_crew>(std::move(common), what.workers, what.connections);
     case strategy::processes:
-        return make_process_crew(std::move(common), workers_or(processors));
+        return make_process_crew(std::move(common), what.workers);
     case strategy::loop:
         break;
     }
-    return std::make_unique<loop_crew>(std::move(common), connections);
+    return std::make_unique<loop_crew>(std::move(common), what.connections);
 }
 
 } // namespace plait::fetch

@@ -4,7 +4,7 @@
 #include <plait/errors.hpp>
 #include <plait/process_pool.hpp>
 
-#include <atomic>
+#include <list>
 #include <utility>
 
 namespace plait::fetch {
@@ -24,6 +24,19 @@ fetched fetch_in_worker(const order& what) {
     return answer;
 }
 
+/// A place in the list of what is under way, for as long as it lives.
+class listed {
+  public:
+    listed(std::list<std::uint64_t>& all, std::uint64_t hash) : all_(all), at_(all.insert(all.end(), hash)) {}
+    ~listed() { all_.erase(at_); }
+    listed(const listed&) = delete;
+    listed& operator=(const listed&) = delete;
+
+  private:
+    std::list<std::uint64_t>& all_;
+    std::list<std::uint64_t>::iterator at_;
+};
+
 /// Worker processes: orders go out, results come back, the files are written by the workers.
 class process_crew final : public crew {
   public:
@@ -35,6 +48,7 @@ class process_crew final : public crew {
 
     task<fetched> perform(order what) override {
         auto done = pool_.submit(fetch_in_worker, what);
+        const listed until_done{under_way_, what.hash};
         std::exception_ptr lost;
         fetched answer;
         try {
@@ -56,6 +70,14 @@ class process_crew final : public crew {
     std::size_t places() const noexcept override { return workers_; }
     std::size_t workers() const noexcept override { return workers_; }
 
+    /// Their memory is theirs; their files are in the open.
+    underway look() override {
+        underway out;
+        if (place_)
+            for (const std::uint64_t hash : under_way_) out.bytes += place_->arrived(hash);
+        return out;
+    }
+
     bool abandon_all() override {
         killed_ = true;
         pool_.shutdown({.wait = false, .cancel_pending = true, .kill = true});
@@ -76,6 +98,7 @@ class process_crew final : public crew {
     std::size_t workers_;
     std::unique_ptr<directory> place_;
     bool killed_ = false;
+    std::list<std::uint64_t> under_way_;
     process_pool pool_;
 };
 

@@ -23,7 +23,7 @@ using duration = std::chrono::steady_clock::duration;
 /// wait stand in a ring; taking the next item takes its host's turn. All steps are O(1), but for items that
 /// wait for a time of their own (a heap of those). The clock is passed in.
 ///
-/// Threads: one at a time.
+/// Threads:  one at a time.
 class host_queue {
   public:
     using item_id = std::uint32_t;

@@ -18,6 +18,9 @@ namespace plait::fetch {
 namespace {
 
 constexpr std::size_t block_size = 64 * 1024;
+/// Of a pipe, before somebody else has a turn.
+constexpr int fills_at_a_stretch = 4;
+constexpr int lines_at_a_stretch = 1000;
 
 bool blank(std::string_view line) { return line.find_first_not_of(" \t") == std::string_view::npos; }
 
@@ -49,57 +52,76 @@ void input::open(const std::string& list) {
 }
 
 bool input::ready() {
-    if (next_url_ < urls_.size() || !fd_ || ended_ || on_disk_) return true;
-    if (buffer_.find('\n', at_) != std::string::npos) return true;
-    pollfd state{fd_.get(), POLLIN, 0};
-    return ::poll(&state, 1, 0) != 0;
+    if (next_url_ < urls_.size() || !fd_ || on_disk_) return true;
+    return look(reading::polls) != state::nothing_yet;
 }
 
-void input::fill() {
+/// False if there is nothing to read now.
+bool input::fill(reading how) {
     buffer_.erase(0, at_);
+    searched_ -= at_;
     at_ = 0;
-    const std::size_t old = buffer_.size();
-    buffer_.resize(old + block_size);
-    ssize_t got = -1;
-    do {
-        got = ::read(fd_.get(), buffer_.data() + old, block_size);
-    } while (got < 0 && errno == EINTR);
-    const int error = errno;
-    buffer_.resize(old + static_cast<std::size_t>(got > 0 ? got : 0));
-    if (got < 0)
-        throw run_error("cannot read the list " + label_ + " after line " + std::to_string(line_number_) +
-                        ": " + plait::detail::errno_text(error));
-    ended_ = got == 0;
+    for (;;) {
+        pollfd readable{fd_.get(), POLLIN, 0};
+        if (how == reading::polls && ::poll(&readable, 1, 0) == 0) return false;
+        const std::size_t old = buffer_.size();
+        buffer_.resize(old + block_size);
+        const ssize_t got = ::read(fd_.get(), buffer_.data() + old, block_size);
+        const int error = errno;
+        buffer_.resize(old + static_cast<std::size_t>(got > 0 ? got : 0));
+        ended_ = got == 0;
+        if (got >= 0) return true;
+        if (error == EAGAIN) { // whoever shares it has set O_NONBLOCK
+            if (how == reading::polls) return false;
+            (void)::poll(&readable, 1, -1);
+        } else if (error != EINTR) {
+            throw run_error("cannot read the list " + label_ + " after line " + std::to_string(line_number_) +
+                            ": " + plait::detail::errno_text(error));
+        }
+    }
 }
 
-input::line_state input::next_line(std::string& line) {
-    bool too_long = false;
-    line.clear();
-    for (std::size_t searched = at_;;) {
-        const std::size_t end = buffer_.find('\n', searched);
+/// Until a line is in line_, whatever it holds.
+input::state input::look_for_line(reading how) {
+    int fills = 0;
+    for (;;) {
+        const std::size_t end = buffer_.find('\n', searched_);
         const bool found = end != std::string::npos;
         if (found || ended_) {
             const std::size_t stop = found ? end : buffer_.size();
-            if (!found && stop == at_ && !too_long) return line_state::none;
-            if (!too_long) line.assign(buffer_, at_, stop - at_);
-            at_ = found ? end + 1 : stop;
-            if (line.size() > longest_line) too_long = true;
+            if (!found && stop == at_ && !too_long_) return state::end;
+            if (!too_long_) line_.assign(buffer_, at_, stop - at_);
+            at_ = searched_ = found ? end + 1 : stop;
+            if (line_.size() > longest_line) too_long_ = true;
             break;
         }
+        searched_ = buffer_.size();
         if (buffer_.size() - at_ > longest_line) { // keep its beginning, let the rest go by
-            if (!too_long) line.assign(buffer_, at_, 256);
-            too_long = true;
-            at_ = buffer_.size();
+            if (!too_long_) line_.assign(buffer_, at_, 256);
+            too_long_ = true;
+            at_ = searched_;
         }
-        const std::size_t pending = buffer_.size() - at_;
-        fill();
-        searched = pending;
+        // A pipe may bring more without end; there are other things to do.
+        if (how == reading::not_at_all || (how == reading::polls && ++fills > fills_at_a_stretch) ||
+            !fill(how))
+            return state::nothing_yet;
     }
     ++line_number_;
-    if (line_number_ == 1 && line.starts_with("\xef\xbb\xbf")) line.erase(0, 3);
-    if (line.ends_with('\r')) line.pop_back();
-    if (too_long && line.size() > 256) line.resize(256);
-    return too_long ? line_state::too_long : line_state::whole;
+    if (line_number_ == 1 && line_.starts_with("\xef\xbb\xbf")) line_.erase(0, 3);
+    if (line_.ends_with('\r')) line_.pop_back();
+    if (too_long_ && line_.size() > 256) line_.resize(256);
+    return state::pending;
+}
+
+/// Until a line is pending that is neither blank nor a comment.
+input::state input::look(reading how) {
+    for (int passed = 0; !pending_; ++passed) {
+        if (how == reading::polls && passed > lines_at_a_stretch) return state::nothing_yet;
+        const state found = look_for_line(how);
+        if (found != state::pending) return found;
+        pending_ = too_long_ || !(line_.starts_with('#') || blank(line_));
+    }
+    return state::pending;
 }
 
 void input::take_apart(std::string_view line, input_item& out) {
@@ -113,27 +135,34 @@ void input::take_apart(std::string_view line, input_item& out) {
         out.fault = parser_.fault();
 }
 
+bool input::next_argument(input_item& out) {
+    if (next_url_ == urls_.size()) return false;
+    out.text = urls_[next_url_];
+    out.name.clear();
+    out.fault.clear();
+    if (!parser_.parse(out.text, out.url))
+        out.fault = "argument " + std::to_string(next_url_ + 1) + ": " + parser_.fault();
+    ++next_url_;
+    return true;
+}
+
+bool input::give(input_item& out) {
+    take_apart(line_, out);
+    if (too_long_) out.fault = "longer than " + std::to_string(longest_line) + " bytes";
+    if (!out.fault.empty()) out.fault.insert(0, label_ + ":" + std::to_string(line_number_) + ": ");
+    pending_ = too_long_ = false;
+    return true;
+}
+
 bool input::next(input_item& out) {
-    if (next_url_ < urls_.size()) {
-        out.text = urls_[next_url_];
-        out.name.clear();
-        out.fault.clear();
-        if (!parser_.parse(out.text, out.url))
-            out.fault = "argument " + std::to_string(next_url_ + 1) + ": " + parser_.fault();
-        ++next_url_;
-        return true;
-    }
-    if (!fd_) return false;
-    for (;;) {
-        const line_state state = next_line(line_);
-        if (state == line_state::none) return false;
-        if (state == line_state::whole && (line_.starts_with('#') || blank(line_))) continue;
-        take_apart(line_, out);
-        if (state == line_state::too_long)
-            out.fault = "longer than " + std::to_string(longest_line) + " bytes";
-        if (!out.fault.empty()) out.fault.insert(0, label_ + ":" + std::to_string(line_number_) + ": ");
-        return true;
-    }
+    if (next_argument(out)) return true;
+    return fd_ && look(reading::waits) == state::pending && give(out);
+}
+
+bool input::next_at_hand(input_item& out) {
+    if (on_disk_) return next(out);
+    if (next_argument(out)) return true;
+    return fd_ && look(reading::not_at_all) == state::pending && give(out);
 }
 
 } // namespace plait::fetch

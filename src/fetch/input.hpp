@@ -29,7 +29,7 @@ struct input_item {
 /// over. A BOM, CRLF and a missing last newline are understood. A line that is no URL, holds a NUL or exceeds
 /// 64 KiB comes out as an item with a fault that names the line; the rest goes on.
 ///
-/// Errors: the constructor and next() throw run_error if the list cannot be read.
+/// Errors:  the constructor and next() throw run_error if the list cannot be read.
 class input {
   public:
     /// `list`: a path, `-` for stdin, or empty.
@@ -40,8 +40,11 @@ class input {
     /// False at the end.
     [[nodiscard]] bool next(input_item& out);
 
-    /// False if next() would have to wait for a pipe or a terminal.
+    /// False if next() would have to wait for a pipe or a terminal: half a line has come, or nothing. Reads
+    /// what there is, without waiting. Throws like next().
     [[nodiscard]] bool ready();
+    /// As next(), but of a pipe or a terminal only what has been read already.
+    [[nodiscard]] bool next_at_hand(input_item& out);
     /// Whether the whole list is on disk, so that reading it to the end takes no waiting.
     [[nodiscard]] bool on_disk() const noexcept { return on_disk_; }
     /// How many URLs there will be, if that is known before the end: only without a list.
@@ -49,10 +52,14 @@ class input {
     [[nodiscard]] bool has_list() const noexcept { return fd_.get() >= 0; }
 
   private:
-    enum class line_state { none, whole, too_long };
+    enum class state { pending, nothing_yet, end };
+    enum class reading { waits, polls, not_at_all };
     void open(const std::string& list);
-    [[nodiscard]] line_state next_line(std::string& line);
-    void fill();
+    [[nodiscard]] bool next_argument(input_item& out);
+    [[nodiscard]] state look(reading how);
+    [[nodiscard]] state look_for_line(reading how);
+    [[nodiscard]] bool fill(reading how);
+    [[nodiscard]] bool give(input_item& out);
     void take_apart(std::string_view line, input_item& out);
 
     std::vector<std::string> urls_;
@@ -63,8 +70,11 @@ class input {
     bool ended_ = false;
     std::uint64_t line_number_ = 0;
     std::string buffer_;
-    std::size_t at_ = 0; // where the unread part of the buffer begins
-    std::string line_;
+    std::size_t at_ = 0;       // where the unread part of the buffer begins
+    std::size_t searched_ = 0; // no line ends between at_ and here
+    std::string line_;         // the one that next() gives, if it is pending
+    bool pending_ = false;
+    bool too_long_ = false; // it is, or the one that is being read; then line_ is its beginning
     http::detail::url_parser parser_;
 };
 

@@ -5,7 +5,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
+#include <utility>
 
 #include "fetch/name.hpp"
 #include "sys/errors.hpp"
@@ -14,6 +16,7 @@ namespace plait::fetch {
 namespace {
 
 constexpr std::size_t archive_block = 64 * 1024;
+constexpr std::uint64_t not_kept = UINT64_MAX;
 
 } // namespace
 
@@ -30,6 +33,7 @@ void ledger::count(reason why, bool failed) {
 void ledger::end(std::uint64_t number, const row& item, const item_end& told) {
     count(item.why, item.why != reason::none);
     totals_.bytes += item.bytes;
+    if (item.why == reason::none) totals_.done_bytes += item.bytes;
     if (report_) put(number, to_json_line(item));
     seen_.ended(told);
 }
@@ -55,14 +59,21 @@ ledger::first_seen ledger::look_up(const std::string& url, const std::string& na
 void ledger::remember(const row& item, const std::string& name, std::uint64_t /*number*/) {
     const auto it = lines_.find(key_of(item.url, name));
     if (it == lines_.end()) return;
-    it->second = {archived_ + archive_buffer_.size(), item.why, true};
+    it->second = {archive_error_ != 0 ? not_kept : archived_ + archive_buffer_.size(), item.why, true};
     if (report_) archive(to_json_line(item));
 }
 
 void ledger::repeat(std::uint64_t number, const std::string& url, const std::string& name) {
     const entry& first = lines_.at(key_of(url, name));
     count(first.why, first.why != reason::none);
-    if (report_) put(number, from_archive(first.value));
+    if (report_) {
+        std::string line = first.value == not_kept ? std::string{} : from_archive(first.value);
+        if (line.empty())
+            end_report("cannot keep the lines of the report that are repeated: " +
+                       plait::detail::errno_text(archive_error_));
+        else
+            put(number, std::move(line));
+    }
     item_end told;
     told.url = url;
     told.reason = text_of(first.why);
@@ -82,45 +93,60 @@ void ledger::repeat(std::uint64_t number, const row& item) {
     seen_.ended(told);
 }
 
+/// Only lines that are repeated are ever read again: an archive that cannot be written harms nobody before.
 void ledger::archive(std::string_view line) {
+    if (archive_error_ != 0) return;
     archive_buffer_ += line;
-    if (archive_buffer_.size() < archive_block) return;
+    if (archive_buffer_.size() >= archive_block && !write_archive()) archive_error_ = errno;
+}
+
+bool ledger::write_archive() {
     if (!archive_) {
         archive_.reset(::open("/var/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
         if (!archive_) archive_.reset(::open("/tmp", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
         if (!archive_) archive_.reset(::memfd_create("plait-lines", MFD_CLOEXEC));
+        if (!archive_) return false;
     }
-    for (std::string_view rest{archive_buffer_}; !rest.empty();) {
-        const ssize_t done =
-            ::pwrite(archive_.get(), rest.data(), rest.size(), static_cast<off_t>(archived_));
+    // What has been written leaves the buffer at once: from_archive() finds a line by where the file ends.
+    while (!archive_buffer_.empty()) {
+        const ssize_t done = ::pwrite(archive_.get(), archive_buffer_.data(), archive_buffer_.size(),
+                                      static_cast<off_t>(archived_));
         if (done < 0 && errno == EINTR) continue;
-        if (done <= 0)
-            throw run_error("cannot keep the lines of the report: " +
-                            plait::detail::errno_text(done < 0 ? errno : EIO));
+        if (done == 0) errno = EIO;
+        if (done <= 0) return false;
         archived_ += static_cast<std::uint64_t>(done);
-        rest.remove_prefix(static_cast<std::size_t>(done));
+        archive_buffer_.erase(0, static_cast<std::size_t>(done));
     }
-    archive_buffer_.clear();
+    return true;
 }
 
 std::string ledger::from_archive(std::uint64_t offset) {
     std::string line;
-    if (offset >= archived_) {
-        const auto start = static_cast<std::size_t>(offset - archived_);
-        return archive_buffer_.substr(start, archive_buffer_.find('\n', start) + 1 - start);
-    }
     char block[512];
-    while (!line.ends_with('\n')) {
+    while (offset + line.size() < archived_) {
         const ssize_t got =
             ::pread(archive_.get(), block, sizeof block, static_cast<off_t>(offset + line.size()));
         if (got < 0 && errno == EINTR) continue;
-        if (got <= 0)
-            throw run_error("cannot read the lines of the report: " +
-                            plait::detail::errno_text(got < 0 ? errno : EIO));
+        if (got <= 0) {
+            archive_error_ = got < 0 ? errno : EIO;
+            return {};
+        }
         line.append(block, static_cast<std::size_t>(got));
-        if (const std::size_t end = line.find('\n'); end != std::string::npos) line.resize(end + 1);
+        if (const std::size_t end = line.find('\n'); end != std::string::npos) {
+            line.resize(end + 1);
+            return line;
+        }
     }
-    return line;
+    // The rest is in the buffer, unless it was never kept.
+    const auto start = static_cast<std::size_t>(offset + line.size() - archived_);
+    const std::size_t end = archive_buffer_.find('\n', std::min(start, archive_buffer_.size()));
+    if (end == std::string::npos) return {};
+    return line.append(archive_buffer_, start, end + 1 - start);
+}
+
+void ledger::end_report(std::string why) {
+    error_ = std::move(why);
+    report_.reset();
 }
 
 void ledger::put(std::uint64_t number, std::string line) {
@@ -128,8 +154,7 @@ void ledger::put(std::uint64_t number, std::string line) {
         report_->put(number, std::move(line));
     } catch (const run_error&
                  failed) { // the downloads are worth more than the report: what runs is ended in peace
-        error_ = failed.what();
-        report_.reset();
+        end_report(failed.what());
     }
 }
 
@@ -138,8 +163,7 @@ void ledger::flush() noexcept {
     try {
         report_->flush();
     } catch (const run_error& failed) {
-        error_ = failed.what();
-        report_.reset();
+        end_report(failed.what());
     }
 }
 

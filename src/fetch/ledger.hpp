@@ -20,7 +20,7 @@ namespace plait::fetch {
 /// A line that repeats an earlier one (same URL, same name) is not asked again; it gets the same line in the
 /// report. For that, 24 bytes an item are kept, and the lines themselves in a file without a name.
 ///
-/// Threads: one at a time.
+/// Threads:  one at a time.
 class ledger {
   public:
     ledger(const options& what, observer& seen);
@@ -40,6 +40,8 @@ class ledger {
     void repeat(std::uint64_t number, const row& item);
 
     void requested() noexcept { ++totals_.requests; }
+    /// The last one was not made after all.
+    void not_requested() noexcept { --totals_.requests; }
     void flush() noexcept;
     /// Why the report could not be written; empty if it could.
     [[nodiscard]] const std::string& error() const noexcept { return error_; }
@@ -64,7 +66,10 @@ class ledger {
     void put(std::uint64_t number, std::string line);
     void count(reason why, bool failed);
     void archive(std::string_view line);
+    [[nodiscard]] bool write_archive();
+    /// Empty if the line could not be kept.
     [[nodiscard]] std::string from_archive(std::uint64_t offset);
+    void end_report(std::string why);
 
     observer& seen_;
     bool repeats_;
@@ -73,6 +78,7 @@ class ledger {
     plait::detail::unique_fd archive_;
     std::uint64_t archived_ = 0; // bytes in the file
     std::string archive_buffer_;
+    int archive_error_ = 0; // then nothing more is kept
     totals totals_;
     std::string error_;
 };

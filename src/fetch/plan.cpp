@@ -49,7 +49,10 @@ std::optional<order> plan::next(time_point now) {
     paused_ = false;
     if (stopped_) return std::nullopt;
     for (int read = 0;; ++read) {
-        if (const auto id = hosts_.next(now)) return order_of(*id, now);
+        while (const auto id = hosts_.next(now)) {
+            if (!is_late(items_[*id], now)) return order_of(*id, now);
+            fail(*id, {}, reason::timeout, "not done within the time given", now); // its host was closed
+        }
         if (hosts_.in_flight() >= what_.connections || hosts_.waiting() >= look_ahead) return std::nullopt;
         paused_ = read >= lines_at_a_stretch;
         if (paused_ || !read_one(now)) return std::nullopt;
@@ -59,9 +62,9 @@ std::optional<order> plan::next(time_point now) {
 /// False if there is no line now, or none any more.
 bool plan::read_one(time_point now) {
     if (ended_) return false;
-    list_is_slow_ = !input_.ready();
-    if (list_is_slow_) return false;
     try {
+        list_is_slow_ = !input_.ready();
+        if (list_is_slow_) return false;
         if (!input_.next(line_)) {
             ended_ = true;
             return false;
@@ -158,10 +161,24 @@ void plan::finish(const fetched& answer, time_point now) {
     const std::uint32_t id = answer.id;
     item& it = items_[id];
     verdict found = judge(answer, it.tries, what_.retries);
-    const bool late = what_.timeout != plait::detail::nanoseconds::max() && now - it.since >= what_.timeout;
-    if ((stopped_ || late) && (found.next == step::again || found.next == step::again_when)) {
-        found.next = step::failed;
-        if (late) found.why = reason::timeout;
+    if (!answer.asked) {
+        book_->not_requested();
+        if (it.trail.followed == 0) --it.tries;
+    }
+    time_point next_try = now;
+    if (found.next == step::again) next_try += back_off_.after(it.tries);
+    if (found.next == step::again_when) {
+        next_try += found.wait.count() > 0 ? back_off_.spread(found.wait) : back_off_.after(it.tries);
+        hosts_.close_host_of(id, next_try);
+    }
+    if (found.next == step::again || found.next == step::again_when) {
+        if (is_late(it, next_try)) { // no use in waiting
+            found.next = step::failed;
+            found.why = reason::timeout;
+            found.error += "; the next attempt would be beyond the time given";
+        } else if (stopped_) {
+            found.next = step::failed;
+        }
     }
     switch (found.next) {
     case step::done: {
@@ -179,10 +196,9 @@ void plan::finish(const fetched& answer, time_point now) {
     case step::again:
         hosts_.finished(id);
         start_over(it);
-        hosts_.push_at(it.at.origin(), id, now + back_off_.after(it.tries));
+        hosts_.push_at(it.at.origin(), id, next_try);
         return;
     case step::again_when:
-        hosts_.close_host_of(id, now + back_off_.spread(found.wait));
         hosts_.finished(id);
         start_over(it);
         hosts_.push(it.at.origin(), id);
@@ -260,6 +276,12 @@ void plan::abandon(std::uint32_t id, time_point now) {
     fail(id, nothing, reason::interrupted, "interrupted", now);
 }
 
+void plan::break_down(std::uint32_t id, std::string why, time_point now) {
+    if (run_error_.empty()) run_error_ = why;
+    fail(id, {}, reason::interrupted, std::move(why), now);
+    stop(now);
+}
+
 void plan::stop_waiting(std::uint32_t id, time_point now) {
     const item& it = items_[id];
     row out = row_of(it, {}, it.begun ? now : it.since);
@@ -280,7 +302,7 @@ void plan::stop(time_point now) {
               [&](auto a, auto b) { return items_[a].number < items_[b].number; });
     for (const std::uint32_t id : waiting) stop_waiting(id, now);
     try {
-        while (!ended_ && input_.on_disk() && input_.next(line_))
+        while (!ended_ && input_.next_at_hand(line_))
             end_unasked(std::move(line_), line_.fault.empty() ? reason::not_started : reason::url,
                         line_.fault.empty() ? "not started" : line_.fault);
     } catch (const fetch::run_error& error) {

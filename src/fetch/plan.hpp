@@ -26,7 +26,7 @@ namespace plait::fetch {
 /// Lines are read when somebody has nothing to do, 10,000 at most ahead of those that are asked. No clock, no
 /// network: the time is passed in.
 ///
-/// Threads: one at a time.
+/// Threads:  one at a time.
 class plan {
   public:
     static constexpr std::size_t look_ahead = 10'000;
@@ -41,6 +41,8 @@ class plan {
     void finish(const fetched& answer, time_point now);
     /// The request was given up since the run ends.
     void abandon(std::uint32_t id, time_point now);
+    /// Nobody can do this request, nor any other: whoever does them has broken down.
+    void break_down(std::uint32_t id, std::string why, time_point now);
 
     /// Nothing new is begun: what waits ends as "interrupted" or "not started", and so does the rest of the
     /// list.
@@ -51,7 +53,10 @@ class plan {
         return ended_ && hosts_.waiting() == 0 && hosts_.in_flight() == 0;
     }
     /// There might be something to ask besides what is in flight.
-    [[nodiscard]] bool has_more() const noexcept { return hosts_.has_ready(); }
+    [[nodiscard]] bool has_more() const noexcept {
+        return hosts_.has_ready() || (!ended_ && !list_is_slow_ && hosts_.in_flight() < what_.connections &&
+                                      hosts_.waiting() < look_ahead);
+    }
     /// next() gave up only for the sake of others: the list goes on.
     [[nodiscard]] bool can_read_on() const noexcept { return paused_; }
     [[nodiscard]] std::optional<time_point> wake_time() const { return hosts_.wake_time(); }
@@ -85,6 +90,10 @@ class plan {
     void admit(input_item&& line);
     [[nodiscard]] std::uint32_t new_item();
     void start_over(item& it);
+    [[nodiscard]] bool is_late(const item& it, time_point now) const noexcept {
+        return what_.timeout != plait::detail::nanoseconds::max() && it.begun &&
+               now - it.since >= what_.timeout;
+    }
     [[nodiscard]] order order_of(std::uint32_t id, time_point now);
     void follow(std::uint32_t id, const fetched& answer, time_point now);
     void fail(std::uint32_t id, const fetched& answer, reason why, std::string error, time_point now);

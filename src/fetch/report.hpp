@@ -41,7 +41,7 @@ void append_seconds(std::string& out, double seconds);
 ///
 /// Lines that came too early are held in memory up to a bound, then in a file without a name.
 ///
-/// Errors: run_error if the report cannot be written.
+/// Errors:  run_error if the report cannot be written.
 class ordered_lines {
   public:
     /// `path`: a file, or `-` for stdout.
@@ -83,6 +83,7 @@ struct totals {
     std::uint64_t done = 0;
     std::uint64_t failed = 0;
     std::uint64_t bytes = 0;
+    std::uint64_t done_bytes = 0; // without what failed
     std::uint64_t requests = 0;
     double seconds = 0;
     std::array<std::uint64_t, reason_texts.size()> by_reason{};

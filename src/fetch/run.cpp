@@ -80,19 +80,17 @@ class coordinator {
                 continue;
             }
             const std::uint32_t id = todo->id;
-            fetched answer;
-            bool gave_up = false;
+            std::optional<fetched> answer;
+            std::string broken_down; // what goes wrong with an item is in the answer: this is no item's
             try {
                 answer = co_await crew_->perform(std::move(*todo));
             } catch (const cancelled&) {
-                gave_up = true;
             } catch (const std::exception& error) {
-                answer = fetched{};
-                answer.failure = static_cast<std::int32_t>(http::cause::protocol);
-                answer.text = error.what();
+                broken_down = error.what();
+                if (broken_down.empty()) broken_down = "a worker broke down";
             }
-            answer.id = id;
-            settle(answer, gave_up);
+            const bool gave_up = !answer;
+            settle(id, answer, std::move(broken_down));
             if (crew_->blocks() && !gave_up) co_await yield();
         }
         wake_all();
@@ -109,12 +107,16 @@ class coordinator {
         }
     }
 
-    void settle(const fetched& answer, bool gave_up) {
+    void settle(std::uint32_t id, std::optional<fetched>& answer, std::string broken_down) {
         try {
-            if (gave_up)
-                plan_.abandon(answer.id, now());
-            else
-                plan_.finish(answer, now());
+            if (answer) {
+                answer->id = id;
+                plan_.finish(*answer, now());
+            } else if (broken_down.empty()) {
+                plan_.abandon(id, now());
+            } else {
+                plan_.break_down(id, std::move(broken_down), now());
+            }
         } catch (...) {
             broken_ = std::current_exception();
         }
@@ -136,6 +138,7 @@ class coordinator {
             stopping_ = true;
             give_up_at_ = moment + grace;
             plan_.stop(moment);
+            seen_.stopping(plan_.hosts().in_flight());
         }
         if (!book_.error().empty()) plan_.stop(moment);
         if (stopping_ && !given_up_ && (moment >= give_up_at_ || until_->stopped_now())) {
@@ -158,7 +161,12 @@ class coordinator {
         so_far.all_known = plan_.all_known();
         so_far.done = counts.done;
         so_far.failed = counts.failed;
-        so_far.bytes = counts.bytes;
+        const crew::underway now_there = crew_->look();
+        bytes_shown_ =
+            std::max(bytes_shown_, counts.bytes + now_there.bytes); // one may just be changing over
+        so_far.bytes = bytes_shown_;
+        so_far.lengths_known = counts.done + now_there.announced;
+        so_far.lengths = counts.done_bytes + now_there.lengths;
         so_far.in_flight = plan_.hosts().in_flight();
         so_far.waiting_hosts = plan_.hosts().closed_hosts();
         so_far.seconds = std::chrono::duration<double>(moment - began_).count();
@@ -186,6 +194,7 @@ class coordinator {
     time_point began_;
     time_point reported_;
     time_point give_up_at_{};
+    std::uint64_t bytes_shown_ = 0;
     bool stopping_ = false;
     bool given_up_ = false;
 };
@@ -211,7 +220,10 @@ work_options common_of(const options& what) {
     out.connect_timeout = what.connect_timeout.count();
     out.stall_timeout = what.stall_timeout.count();
     out.max_size = what.max_size;
-    out.kept = what.connections;
+    out.kept = kept_of(what.executor, {what.workers, what.connections});
+    // Where an engine never has more requests in flight than it keeps connections, that many are all it may
+    // have open. Loops get their orders in turn, so one of them may have more than its share for a while.
+    out.most = what.executor == strategy::loops ? 0 : out.kept;
     out.overwrite = what.overwrite;
     out.insecure = what.insecure;
     return out;
@@ -225,7 +237,9 @@ summary run(const options& given, observer* watching, const stopper* until) {
     options what = given;
     check(what);
     std::string note;
-    what.connections = fit_connections(what.connections, note);
+    const crew_size size = fit(what, note);
+    what.connections = size.connections;
+    what.workers = size.workers;
     if (!note.empty()) seen.note(note);
     if (what.insecure) seen.note("TLS certificates are not checked (--insecure)");
 
@@ -236,7 +250,7 @@ summary run(const options& given, observer* watching, const stopper* until) {
     next.keep_in(book);
     coordinator all{book, next, seen, until};
     const give_up asked{[](void* self) { return static_cast<coordinator*>(self)->look_around(); }, &all};
-    const std::unique_ptr<crew> workers = make_crew(what, std::move(common), what.connections, asked);
+    const std::unique_ptr<crew> workers = make_crew(what, std::move(common), asked);
     all.set_crew(*workers);
     {
         // No watchdog: files are written in between, and a slow disk is nothing the user can put elsewhere.

@@ -42,6 +42,7 @@ observer::~observer() = default;
 void observer::ended(const item_end& /*item*/) {}
 void observer::moved(const progress& /*so_far*/) {}
 void observer::note(std::string_view /*text*/) {}
+void observer::stopping(std::size_t /*in_flight*/) {}
 
 int summary::exit_status() const noexcept {
     if (interrupted) return 130;

@@ -94,8 +94,11 @@ verdict judge(const fetched& answer, unsigned failures, unsigned retries) {
         return failed(reason::disk, answer.text);
     }
     if (answer.exists) return failed(reason::exists, answer.text);
+    if (answer.busy) return {may_retry ? step::again : step::failed, reason::exists, answer.text, {}};
     if (answer.failure >= 0) {
         const auto why = static_cast<http::cause>(answer.failure);
+        if (blame_for(answer.system_error) == blame::run)
+            return {step::run_failed, reason_of(why), answer.text, {}};
         if (may_retry && is_of_the_network(why)) return {step::again, reason_of(why), answer.text, {}};
         return failed(reason_of(why), answer.text);
     }

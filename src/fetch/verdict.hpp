@@ -19,11 +19,14 @@ struct fetched {
     std::int32_t status = 0;
     std::int32_t failure = -1;     // an http::cause, or -1
     std::int32_t disk_error = 0;   // an errno: the file could not be written
+    std::int32_t system_error = 0; // an errno: the socket could not be made
     std::int32_t peer = 0;         // an http::detail::address_kind
     std::int64_t retry_after = -1; // seconds
     std::uint64_t bytes = 0;
     std::uint32_t worker = 0;
+    bool asked = true;   // false: it was seen beforehand that there is no use
     bool exists = false; // something stood in the place
+    bool busy = false;   // somebody else holds the temporary file: a run, or a worker that is dying
     bool placed = false; // the file bears its name, or is not to be written
     bool length_unknown = false;
     std::string text;     // what went wrong
@@ -32,8 +35,8 @@ struct fetched {
 
     template <class Archive>
     void serialize(Archive& archive) {
-        archive(id, status, failure, disk_error, peer, retry_after, bytes, worker, exists, placed,
-                length_unknown, text, location, content_encoding);
+        archive(id, status, failure, disk_error, system_error, peer, retry_after, bytes, worker, asked,
+                exists, busy, placed, length_unknown, text, location, content_encoding);
     }
 };
 
@@ -53,7 +56,7 @@ struct verdict {
         again,      // after a back-off of its own
         again_when, // when the host opens again, which the server has named
         failed,
-        run_failed, // and nothing else will succeed: the disk is full
+        run_failed, // and nothing else will succeed: the disk is full, no descriptors are left
     };
     step next = step::failed;
     reason why = reason::none;

@@ -35,6 +35,7 @@ struct answer : response {
     http::phase where = http::phase::before;
     std::string text;              // what went wrong
     std::exception_ptr thrown;     // by the receiver
+    int system_error = 0;          // why this process could not make the socket; 0: it could
     std::int64_t retry_after = -1; // seconds; -1: none
     bool length_unknown = false;   // the body ended with the connection
     bool stale = false;            // the kept connection was dead, or had bytes in it: ask again, afresh

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "http/engine.hpp"
 
-#include <netinet/in.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -48,6 +47,7 @@ engine::engine(settings common) : common_(std::move(common)) {
     (void)curl_multi_setopt(multi_, CURLMOPT_TIMERDATA, this);
     (void)curl_multi_setopt(multi_, CURLMOPT_MAXCONNECTS,
                             static_cast<long>(std::max<std::size_t>(common_.kept, 1)));
+    (void)curl_multi_setopt(multi_, CURLMOPT_MAX_TOTAL_CONNECTIONS, static_cast<long>(common_.most));
     now_ = clock::now();
 }
 
@@ -102,7 +102,19 @@ void engine::stop(exchange& x) noexcept {
     if (t == nullptr) return;
     if (t->active_) leave(*t);
     std::erase(finished_, t);
+    std::erase(held_, t);
     idle_.push_back(t); // acquire() has reserved the place
+}
+
+void engine::go_on(exchange& x) {
+    transfer* const t = x.wire;
+    x.held = false;
+    if (t == nullptr || !t->active_) return;
+    t->last_byte_ = clock::now(); // its silence was ours
+    next_check_ = std::min(next_check_, due(*t));
+    if (t->socket_ == CURL_SOCKET_BAD) return;
+    socket_state& state = state_of(t->socket_);
+    if (state.user == t) enqueue(t->socket_, state);
 }
 
 void engine::abort(transfer& t, cause why, std::string text) {
@@ -151,7 +163,7 @@ void engine::adopt(curl_socket_t fd) {
     state = {};
     state.queued = queued; // the number may still stand in todo_
     state.ours = true;
-    unnamed_.push_back(fd);
+    names_.add(fd);
 }
 
 void engine::want(curl_socket_t fd, int what, transfer* user) {
@@ -168,30 +180,32 @@ void engine::want(curl_socket_t fd, int what, transfer* user) {
     }
     state.wants = static_cast<std::uint8_t>(what);
     state.user = user;
+    if (user != nullptr) user->socket_ = fd;
     if (!state.registered) {
         epoll_event event{};
         event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
         event.data.fd = fd;
         state.registered = ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0 || errno == EEXIST;
     }
-    if ((state.ready & state.wants) != 0) enqueue(fd, state);
+    enqueue(fd, state);
 }
 
 void engine::enqueue(curl_socket_t fd, socket_state& state) {
-    if (state.queued) return;
+    if (state.queued || due_on(state) == 0) return;
     state.queued = true;
     todo_.push_back(fd);
+}
+
+unsigned engine::due_on(const socket_state& state) noexcept {
+    const transfer* const t = state.user;
+    const bool held = t != nullptr && t->active_ && t->exchange_->held;
+    return state.ready & state.wants & (held ? out : in | out);
 }
 
 void engine::forget(curl_socket_t fd) noexcept {
     socket_state& state = state_of(fd);
     if (state.registered) (void)::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, fd, nullptr);
-    if (state.local_port != 0) {
-        const auto it = by_port_.find(state.local_port);
-        if (it != by_port_.end() && it->second == fd) by_port_.erase(it);
-    } else {
-        std::erase(unnamed_, fd);
-    }
+    if (state.ours) names_.remove(fd);
     const bool queued = state.queued;
     state = {};
     state.queued = queued;
@@ -200,23 +214,10 @@ void engine::forget(curl_socket_t fd) noexcept {
 /// Whether an answer lies in the connection that a request is about to go out on. It would be taken for the
 /// answer to the next request. Not for TLS: there session tickets may arrive at any time, and a record cannot
 /// be forged.
-bool engine::bytes_are_waiting(int local_port) {
-    for (const curl_socket_t fd : unnamed_) {
-        sockaddr_storage address{};
-        socklen_t size = sizeof address;
-        if (::getsockname(fd, reinterpret_cast<sockaddr*>(&address), &size) != 0) continue;
-        socket_state& state = state_of(fd);
-        if (address.ss_family == AF_INET)
-            state.local_port = ntohs(reinterpret_cast<const sockaddr_in&>(address).sin_port);
-        else if (address.ss_family == AF_INET6)
-            state.local_port = ntohs(reinterpret_cast<const sockaddr_in6&>(address).sin6_port);
-        if (state.local_port != 0) by_port_[state.local_port] = fd;
-    }
-    std::erase_if(unnamed_, [&](curl_socket_t fd) { return state_of(fd).local_port != 0; });
-    const auto it = by_port_.find(static_cast<std::uint16_t>(local_port));
-    if (it == by_port_.end()) return false;
+bool engine::bytes_are_waiting(const char* peer, int peer_port, const char* local, int local_port) {
+    const int fd = names_.find(peer, peer_port, local, local_port);
     char byte = 0;
-    return ::recv(it->second, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+    return fd >= 0 && ::recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
 }
 
 // Work
@@ -244,7 +245,7 @@ void engine::wait_for_events(int wait_ms) {
             state.ready |= in | out;
             state.hung_up = true;
         }
-        if ((state.ready & state.wants) != 0) enqueue(event.data.fd, state);
+        enqueue(event.data.fd, state);
     }
 }
 
@@ -264,7 +265,7 @@ void engine::run_todo() {
 }
 
 void engine::act(curl_socket_t fd) {
-    const unsigned bits = state_of(fd).ready & state_of(fd).wants;
+    const unsigned bits = due_on(state_of(fd));
     if (bits == 0) return;
     transfer* const user = state_of(fd).user;
     const std::uint64_t before = user != nullptr ? user->progress_ : 0;
@@ -278,7 +279,7 @@ void engine::act(curl_socket_t fd) {
     if (state.user != user || (state.wants & in) == 0) return;
     const bool moved = user != nullptr && user->progress_ != before;
     if ((bits & in) != 0 && !moved && !state.hung_up) state.ready &= static_cast<std::uint8_t>(~in);
-    if ((state.ready & state.wants) != 0) enqueue(fd, state);
+    enqueue(fd, state);
 }
 
 void engine::collect() {
@@ -299,11 +300,17 @@ void engine::collect() {
         }
         finished_.push_back(&t);
     }
+    while (!held_.empty()) {
+        const transfer& t = *held_.back();
+        held_.pop_back();
+        if (t.active_ && t.exchange_->held) t.exchange_->done(*t.exchange_);
+    }
     while (!finished_.empty()) {
         transfer& t = *finished_.back();
         finished_.pop_back();
         exchange& x = *t.exchange_;
         x.wire = nullptr;
+        x.over = true;
         idle_.push_back(&t);
         x.done(x);
     }
@@ -313,6 +320,7 @@ clock::time_point engine::due(const transfer& t) const noexcept {
     const auto later = [](clock::time_point from, clock::duration by) {
         return by > clock::time_point::max() - from ? clock::time_point::max() : from + by;
     };
+    if (t.exchange_->held) return t.exchange_->what.deadline;
     const clock::time_point silent = t.connected_
                                          ? std::min(later(t.last_byte_, t.exchange_->what.stall_timeout),
                                                     later(std::max(now_, t.last_byte_), second_look))
@@ -329,7 +337,7 @@ void engine::check_deadlines() {
         else if (!t.connected_ && t.connect_by_ <= now_)
             abort(t, cause::timeout,
                   "no connection within " + seconds_text(t.exchange_->what.connect_timeout));
-        else if (t.connected_ && now_ - t.last_byte_ >= t.exchange_->what.stall_timeout)
+        else if (t.connected_ && !t.exchange_->held && now_ - t.last_byte_ >= t.exchange_->what.stall_timeout)
             abort(t, cause::stall, "no byte for " + seconds_text(t.exchange_->what.stall_timeout));
         else
             next_check_ = std::min(next_check_, due(t));
@@ -339,7 +347,7 @@ void engine::check_deadlines() {
         if (state.user == nullptr || !state.registered || now_ - state.user->last_byte_ < second_look)
             continue;
         state.ready |= state.wants & in;
-        if ((state.ready & state.wants) != 0) enqueue(static_cast<curl_socket_t>(fd), state);
+        enqueue(static_cast<curl_socket_t>(fd), state);
     }
 }
 

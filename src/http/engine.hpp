@@ -7,9 +7,9 @@
 #include <cstdint>
 #include <memory>
 #include <string>
-#include <unordered_map>
 #include <vector>
 
+#include "http/socket_names.hpp"
 #include "http/transfer.hpp"
 #include "sys/unique_fd.hpp"
 
@@ -21,6 +21,9 @@ struct settings {
     std::string ca_file;
     bool insecure = false;
     std::size_t kept = 64;
+    /// Connections in all, idle and busy; 0: no bound. Only for who never has more requests in flight:
+    /// libcurl closes an idle one for a new one, but lets a request wait if all are busy.
+    std::size_t most = 0;
 };
 
 /// libcurl's multi_socket on an epoll descriptor of its own.
@@ -37,9 +40,11 @@ struct settings {
 ///     a socket is in `todo_` whenever ready & wants is not empty
 ///
 /// A direction stays ready after an action that moved bytes (there may be more), is cleared by one that moved
-/// none, and is never cleared once the peer has hung up, for then there is no further edge.
+/// none, and is never cleared once the peer has hung up, for then there is no further edge. A transfer that
+/// is held is not read: what its socket is ready for is kept until it goes on, the kernel's buffer fills, and
+/// the server waits.
 ///
-/// Threads: one at a time.
+/// Threads:  one at a time.
 class engine {
   public:
     explicit engine(settings common);
@@ -51,6 +56,8 @@ class engine {
     void start(exchange& x);
     /// Takes it off the wire and closes its connection; x.done is not called.
     void stop(exchange& x) noexcept;
+    /// Ends a hold; work() has to be called at once.
+    void go_on(exchange& x);
 
     /// Waits up to `wait_ms` for sockets, does what is due and calls `done` of what ended.
     void work(int wait_ms);
@@ -65,7 +72,6 @@ class engine {
     friend class transfer;
     struct socket_state {
         transfer* user = nullptr;
-        std::uint16_t local_port = 0;
         std::uint8_t wants = 0; // CURL_POLL_IN | CURL_POLL_OUT
         std::uint8_t ready = 0;
         bool registered = false;
@@ -81,7 +87,9 @@ class engine {
     [[nodiscard]] socket_state& state_of(curl_socket_t fd);
     void adopt(curl_socket_t fd);
     void want(curl_socket_t fd, int what, transfer* user);
+    /// Puts it into todo_ if there is something to do.
     void enqueue(curl_socket_t fd, socket_state& state);
+    [[nodiscard]] static unsigned due_on(const socket_state& state) noexcept;
     void forget(curl_socket_t fd) noexcept;
     void wait_for_events(int wait_ms);
     void act(curl_socket_t fd);
@@ -93,7 +101,7 @@ class engine {
     void begin(transfer& t, exchange& x);
     void abort(transfer& t, cause why, std::string text);
     void leave(transfer& t) noexcept;
-    [[nodiscard]] bool bytes_are_waiting(int local_port);
+    [[nodiscard]] bool bytes_are_waiting(const char* peer, int peer_port, const char* local, int local_port);
     [[nodiscard]] clock::time_point due(const transfer& t) const noexcept;
 
     settings common_;
@@ -102,12 +110,12 @@ class engine {
     std::vector<socket_state> sockets_; // by descriptor
     std::vector<curl_socket_t> todo_;
     std::vector<curl_socket_t> doing_;
-    std::unordered_map<std::uint16_t, curl_socket_t> by_port_;
-    std::vector<curl_socket_t> unnamed_; // ours, whose local port is not known yet
+    socket_names names_; // of ours
     std::vector<std::unique_ptr<transfer>> all_;
     std::vector<transfer*> idle_;
     std::vector<transfer*> active_;
     std::vector<transfer*> finished_;
+    std::vector<transfer*> held_; // whose holders do not know yet
     clock::time_point now_{};
     clock::time_point timer_ = clock::time_point::max();
     clock::time_point next_check_ = clock::time_point::max();

@@ -74,7 +74,7 @@ const char* header_rules::see(std::string_view line) noexcept {
     bytes_ += line.size();
     if (bytes_ > most_bytes) return "more than 256 KiB of headers";
     if (++lines_ > most_lines) return "more than 500 header lines";
-    if (complete_ && !line.starts_with("HTTP/")) return nullptr; // trailers
+    if (complete_) return nullptr; // trailers, also those that look like a status line
     if (line.starts_with("HTTP/")) return see_status(line);
     if (line == "\r\n" || line == "\n") {
         complete_ = status_ >= 200;
@@ -85,7 +85,9 @@ const char* header_rules::see(std::string_view line) noexcept {
         return "a blank between a header's name and its colon";
     // The first letter decides most of them.
     if (header.name.size() == 14 && same_name(header.name, "content-length")) return see_length(header.value);
-    if (header.name.size() == 17 && same_name(header.name, "transfer-encoding")) chunked_ = true;
+    if (header.name.size() == 17 && same_name(header.name, "transfer-encoding"))
+        chunked_ =
+            header.value.size() >= 7 && same_name(header.value.substr(header.value.size() - 7), "chunked");
     return nullptr;
 }
 

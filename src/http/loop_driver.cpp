@@ -48,6 +48,11 @@ void loop_driver::start(exchange& x) {
 
 void loop_driver::stop(exchange& x) noexcept { engine_.stop(x); }
 
+void loop_driver::go_on(exchange& x) {
+    engine_.go_on(x);
+    call_again();
+}
+
 void loop_driver::call_again() noexcept {
     if (std::exchange(posted_, true)) return;
     loop_.post(*this);
@@ -91,7 +96,10 @@ bool exchange_waiter::await_suspend(std::coroutine_handle<> h) {
         return true;
     }
     if (!pend()) return settle();
-    driver_.start(exchange_);
+    if (kind_ == kind::start)
+        driver_.start(exchange_);
+    else
+        driver_.go_on(exchange_);
     return true;
 }
 
@@ -103,6 +111,7 @@ void exchange_waiter::begin() {
 }
 
 void exchange_waiter::on_done(exchange& x) noexcept {
+    if (x.owner == nullptr) return; // it ended while it was held
     auto& self = *static_cast<exchange_waiter*>(x.owner);
     if (self.complete()) self.post();
 }

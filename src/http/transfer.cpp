@@ -4,6 +4,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
@@ -11,6 +12,8 @@
 #include <utility>
 
 #include "http/engine.hpp"
+#include "http/redirect.hpp"
+#include "sys/errors.hpp"
 
 namespace plait::http::detail {
 namespace {
@@ -119,8 +122,11 @@ void transfer::prepare(exchange& x, clock::time_point now) {
         fresh_set_ = what.fresh;
     }
     exchange_->result.reset();
+    exchange_->held = exchange_->over = false;
     rules_.reset();
+    socket_ = CURL_SOCKET_BAD;
     begun_ = connected_ = refused_address_ = false;
+    socket_error_ = 0;
     first_progress_ = progress_;
     error_text_[0] = '\0';
     last_byte_ = now;
@@ -152,7 +158,8 @@ void transfer::fail(cause why, std::string text) {
 bool transfer::drops_body() const noexcept {
     const int status = exchange_->result.status;
     if (exchange_->drops == discard::all_but_success) return status < 200 || status >= 300 || status == 206;
-    return exchange_->drops == discard::redirects && status >= 300 && status < 400;
+    return exchange_->drops == discard::redirects && is_redirect(status) &&
+           exchange_->result.headers.contains("location");
 }
 
 bool transfer::begin() {
@@ -171,9 +178,10 @@ bool transfer::begin() {
 std::size_t transfer::take_header(std::string_view line) {
     progress_ += line.size();
     last_byte_ = engine_.now_;
-    if (line.starts_with("HTTP/")) exchange_->result.headers.clear();
-    exchange_->result.where = phase::headers;
     const bool trailer = rules_.complete();
+    const bool status_line = !trailer && line.starts_with("HTTP/");
+    if (status_line) exchange_->result.headers.clear();
+    exchange_->result.where = phase::headers;
     const char* const fault = rules_.see(line);
     exchange_->result.status = rules_.status();
     if (fault != nullptr) {
@@ -185,7 +193,7 @@ std::size_t transfer::take_header(std::string_view line) {
         return line.size();
     }
     if (!rules_.complete()) {
-        if (!line.starts_with("HTTP/")) exchange_->result.headers.append(line);
+        if (!status_line) exchange_->result.headers.append(line);
         return line.size();
     }
     exchange_->result.where = phase::body;
@@ -213,6 +221,7 @@ std::size_t transfer::take_body(std::string_view bytes) {
         exchange_->result.body.append(bytes);
         return bytes.size();
     }
+    const bool was_held = exchange_->held;
     try {
         exchange_->receiver->receive(bytes);
     } catch (...) {
@@ -220,12 +229,14 @@ std::size_t transfer::take_body(std::string_view bytes) {
         fail(cause::receiver, "the receiver failed");
         return 0;
     }
+    if (exchange_->held && !was_held) engine_.held_.push_back(this);
     return bytes.size();
 }
 
-int transfer::before_request(const char* peer, int local_port) {
+int transfer::before_request(const char* peer, int peer_port, const char* local, int local_port) {
     connected_ = true;
     refused_address_ = false;
+    socket_error_ = 0;
     last_byte_ = engine_.now_;
     engine_.next_check_ =
         std::min(engine_.next_check_, engine_.due(*this)); // other deadlines count from now on
@@ -237,7 +248,8 @@ int transfer::before_request(const char* peer, int local_port) {
             return CURL_PREREQFUNC_ABORT;
         }
     }
-    if (exchange_->what.url.starts_with("http:") && engine_.bytes_are_waiting(local_port)) {
+    if (exchange_->what.url.starts_with("http:") &&
+        engine_.bytes_are_waiting(peer, peer_port, local, local_port)) {
         exchange_->result.stale = true;
         fail(cause::protocol, "the server sent bytes before it was asked");
         return CURL_PREREQFUNC_ABORT;
@@ -252,7 +264,10 @@ curl_socket_t transfer::open_socket(curl_sockaddr& address) {
     }
     const int fd =
         ::socket(address.family, address.socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address.protocol);
-    if (fd < 0) return CURL_SOCKET_BAD;
+    if (fd < 0) {
+        socket_error_ = errno;
+        return CURL_SOCKET_BAD;
+    }
     engine_.adopt(fd);
     return fd;
 }
@@ -268,6 +283,11 @@ bool transfer::died_on_kept_connection(CURLcode code) const {
 void transfer::fail_by_code(CURLcode code) {
     if (refused_address_) {
         fail(cause::redirect, "a redirect may not lead from a public to a private address");
+        return;
+    }
+    if (socket_error_ != 0) { // libcurl calls it a connection that could not be made
+        exchange_->result.system_error = socket_error_;
+        fail(cause::connect, "cannot make a socket: " + plait::detail::errno_text(socket_error_));
         return;
     }
     std::string text = error_text_[0] != '\0' ? error_text_ : curl_easy_strerror(code);
@@ -309,8 +329,8 @@ std::size_t transfer::on_body(char* data, std::size_t size, std::size_t count, v
     return static_cast<transfer*>(self)->take_body({data, size * count});
 }
 
-int transfer::on_request(void* self, char* peer, char* /*local*/, int /*peer_port*/, int local_port) {
-    return static_cast<transfer*>(self)->before_request(peer, local_port);
+int transfer::on_request(void* self, char* peer, char* local, int peer_port, int local_port) {
+    return static_cast<transfer*>(self)->before_request(peer, peer_port, local, local_port);
 }
 
 curl_socket_t transfer::on_open(void* self, curlsocktype /*purpose*/, curl_sockaddr* address) {
@@ -327,6 +347,7 @@ void answer::reset() {
     where = http::phase::before;
     text.clear();
     thrown = nullptr;
+    system_error = 0;
     retry_after = -1;
     length_unknown = stale = false;
     peer = address_kind::unknown;

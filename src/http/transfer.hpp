@@ -27,6 +27,10 @@ struct exchange {
     discard drops = discard::nothing;
     void (*done)(exchange&) noexcept = nullptr; // called once by engine::work(), unless it is stopped before
     void* owner = nullptr;                      // for `done`
+    /// Set by the receiver: no more of the body for now. `done` is called, once, although it is not over; it
+    /// goes on by engine::go_on().
+    bool held = false;
+    bool over = false; // what `done` tells
 
   private:
     friend class engine;
@@ -62,7 +66,7 @@ class transfer {
     [[nodiscard]] bool drops_body() const noexcept;
     [[nodiscard]] std::size_t take_header(std::string_view line);
     [[nodiscard]] std::size_t take_body(std::string_view bytes);
-    [[nodiscard]] int before_request(const char* peer, int local_port);
+    [[nodiscard]] int before_request(const char* peer, int peer_port, const char* local, int local_port);
     [[nodiscard]] curl_socket_t open_socket(curl_sockaddr& address);
 
     static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* self);
@@ -81,11 +85,13 @@ class transfer {
     bool begun_ = false;
     bool connected_ = false;
     bool refused_address_ = false;
+    int socket_error_ = 0;
     std::uint64_t progress_ = 0; // bytes that the callbacks saw, over all requests
     std::uint64_t first_progress_ = 0;
     clock::time_point last_byte_{};
     clock::time_point connect_by_{};
-    std::size_t index_ = 0; // in the engine's list of active transfers
+    curl_socket_t socket_ = CURL_SOCKET_BAD; // the last one that libcurl has named for it
+    std::size_t index_ = 0;                  // in the engine's list of active transfers
     bool active_ = false;
     char error_text_[CURL_ERROR_SIZE] = {};
 };

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "process/process_engine.hpp"
+#include "process/slot_stream.hpp"
 #include "sys/futex.hpp"
 
 #include <plait/errors.hpp>
@@ -64,6 +65,8 @@ std::exception_ptr process_engine::lost(const parent_lane& lane, const process_t
         }
         if (lane.killed_by_us)
             d.reason = lane.killed_because;
+        else if (lane.exit_known && lane.exit_code == CLD_EXITED && lane.exit_status == exit_without_bell)
+            d.reason = "its task closed descriptors that are not its own";
         else if (d.signal == SIGKILL)
             d.reason = "not sent by the pool; if nobody else did, the kernel was short of memory (see dmesg)";
         else if (lane.exit_known && lane.exit_code == CLD_EXITED)
@@ -137,15 +140,34 @@ bool process_engine::bury_if_dead(parent_lane& lane, std::int64_t now, std::vect
 
 void process_engine::start_failed(seat& s, start_failure how, const std::exception_ptr& cause,
                                   std::int64_t now) noexcept {
+    s.not_before = count_start_failure(how, cause, now);
+}
+
+// Returns when the next attempt may be made.
+std::int64_t process_engine::count_start_failure(start_failure how, const std::exception_ptr& cause,
+                                                 std::int64_t now) noexcept {
     const auto pause =
         std::min<std::size_t>(static_cast<std::size_t>(failures_in_a_row_), std::size(pauses) - 1);
-    s.not_before = now + pauses[pause];
+    const std::int64_t next = now + pauses[pause];
     last_failure_ = cause;
-    if (++failures_in_a_row_ < failures_until_broken || broken_) return;
+    if (++failures_in_a_row_ < failures_until_broken || broken_) return next;
     // Where the system only has no room for one more process, those that live go on; it may have some again.
     bool one_lives = false;
     for_each_lane([&](const parent_lane& lane) { one_lives = one_lives || (lane.process && !lane.ended); });
     if (how == start_failure::before_ready || !one_lives) broken_ = broken_by(cause);
+    return next;
+}
+
+// It has closed its end of the lifeline: it dies, or its task has closed all descriptors. Then nothing ties
+// it to us, and its bell may be gone as well. The task that it holds, which may be another one by now, goes
+// on to its end; nothing else is begun there.
+void process_engine::end_if_severed(parent_lane& lane) noexcept {
+    if (!lane.severed || lane.ended || lane.killed_by_us) return;
+    if (lane.state == parent_lane::stage::starting) return; // it dies, or ends itself after its initialiser
+    while (process_task* task = lane.withdraw_last()) pending_.put_back(*task);
+    if (lane.running() != nullptr) return;
+    lane.killed_because = "its task closed descriptors that are not its own";
+    lane.kill();
 }
 
 void process_engine::tend_seat(seat& s, std::int64_t now, std::vector<ending>& ended) {
@@ -160,6 +182,8 @@ void process_engine::tend_seat(seat& s, std::int64_t now, std::vector<ending>& e
     if (bury_if_dead(lane, now, ended)) {
         if (killing_ || lane.stop_deadline != 0) {
             // It was told to go.
+        } else if (lane.unanswered) {
+            // Counted once for all of them, when the helper was seen to be gone.
         } else if (starting) {
             start_failed(s, lane.pid == 0 ? start_failure::no_process : start_failure::before_ready,
                          lane.start_error ? lane.start_error : lost(lane, nullptr), now);
@@ -176,9 +200,11 @@ void process_engine::tend_seat(seat& s, std::int64_t now, std::vector<ending>& e
 }
 
 void process_engine::fill_seats(std::int64_t now) {
+    std::size_t requests = unanswered_requests();
     for (std::uint32_t worker = 0; worker < seats_.size(); ++worker) {
         seat& s = seats_[worker];
         if (s.lane || now < s.not_before || broken_) continue;
+        if (requests++ >= most_requests) return; // an answer wakes us
         int error = 0;
         try {
             hire(worker);
@@ -215,6 +241,7 @@ std::int64_t process_engine::next_deadline(std::int64_t now) noexcept {
             next = std::min(next, lane.ended_at + patience_for_exit);
             return;
         }
+        next = std::min(next, deadline_of_answer(lane));
         if (lane.state == parent_lane::stage::starting && lane.start_deadline != 0 && !lane.killed_by_us)
             next = std::min(next, lane.start_deadline);
         if (lane.stop_deadline == 0 || lane.killed_by_us) return;
@@ -231,6 +258,11 @@ std::int64_t process_engine::next_deadline(std::int64_t now) noexcept {
 }
 
 std::int64_t process_engine::tend_workers(std::int64_t now, std::vector<ending>& ended) {
+    if (helper_hangs(now)) {
+        helper_.kill();
+        helper_gone();
+    }
+    for_each_lane([&](parent_lane& lane) { end_if_severed(lane); });
     for (seat& s : seats_)
         if (s.lane) tend_seat(s, now, ended);
     for (auto lane = retiring_.begin(); lane != retiring_.end();) {

@@ -13,6 +13,7 @@ namespace {
 // because what is ahead of a worker cannot be taken by another without a look at every lane.
 constexpr double feed_ahead = 50'000;         // nanoseconds
 constexpr double one_ahead_until = 1'000'000; // longer tasks are not fed ahead at all
+constexpr std::int64_t long_task = 1'000'000; // nanoseconds
 constexpr double weight_of_one = 1.0 / 8;
 
 std::exception_ptr start_error_of(const process_result& result) noexcept {
@@ -38,13 +39,17 @@ bool process_engine::exhausted(const parent_lane& lane) const noexcept {
            lane.placed > options_.max_tasks_per_worker; // its setup counts as one
 }
 
+bool process_engine::takes_tasks(const parent_lane* lane) const noexcept {
+    return lane != nullptr && lane->state == parent_lane::stage::ready && !lane->ended && !lane->severed &&
+           !lane->killed_by_us && !exhausted(*lane);
+}
+
 parent_lane* process_engine::best_lane() noexcept {
     parent_lane* best = nullptr;
     for (const seat& s : seats_) {
         parent_lane* lane = s.lane.get();
-        if (lane == nullptr || lane->state != parent_lane::stage::ready || lane->ended ||
-            lane->killed_by_us || exhausted(*lane))
-            continue;
+        if (!takes_tasks(lane)) continue;
+        if (lane->occupied && lane->outstanding() != 0) continue;
         if (best == nullptr || lane->outstanding() < best->outstanding()) best = lane;
     }
     if (best == nullptr || best->outstanding() >= depth()) return nullptr;
@@ -64,13 +69,36 @@ void process_engine::dispatch() noexcept {
     }
 }
 
+// What was fed ahead waits for as long as the task before it takes, and nobody knows how long that is:
+// something more urgent is not to wait behind it. Costs some 50 ns for each that is taken back, and nothing
+// where all have the same priority.
+void process_engine::recall_less_urgent_than(const process_task& task) noexcept {
+    for_each_lane([&](parent_lane& lane) {
+        if (lane.outstanding() < 2 || lane.least_urgent <= task.priority) return;
+        while (process_task* waiting = lane.withdraw_last()) pending_.put_back(*waiting);
+    });
+}
+
+// What was fed ahead of a worker, which then got a long task, or had one already, would wait for as long as
+// others find newer work in the queue. It goes back to its place there.
+void process_engine::take_from_behind_long_tasks(std::int64_t now) noexcept {
+    if (killing_) return;
+    for_each_lane([&](parent_lane& lane) {
+        lane.occupied = false;
+        const process_task* task = lane.ended ? nullptr : lane.running();
+        if (task == nullptr) return;
+        const std::int64_t started = lane.started(task->index_);
+        lane.occupied = started != 0 && now - started > long_task;
+        if (!lane.occupied) return;
+        while (process_task* waiting = lane.withdraw_last()) pending_.put_back(*waiting);
+    });
+}
+
 void process_engine::spread() noexcept {
     if (killing_ || !pending_.empty()) return;
     for (const seat& s : seats_) {
         parent_lane* idle = s.lane.get();
-        if (idle == nullptr || idle->state != parent_lane::stage::ready || idle->outstanding() != 0 ||
-            idle->ended || idle->killed_by_us || exhausted(*idle))
-            continue;
+        if (!takes_tasks(idle) || idle->outstanding() != 0) continue;
         parent_lane* busiest = nullptr;
         for_each_lane([&](parent_lane& lane) {
             if (lane.state != parent_lane::stage::starting && !lane.ended && lane.outstanding() > 1 &&
@@ -99,7 +127,7 @@ void process_engine::collect(parent_lane& lane, std::vector<ending>& ended) {
         process_task* task = lane.harvest(result, streamed, elapsed);
         if (task == nullptr) break;
         if (lane.damaged) {
-            lane.killed_because = "its lane was damaged: the task wrote where it should not";
+            if (!lane.killed_by_us) lane.killed_because = lane_damaged;
             lane.kill();
             result.error = lost(lane, task);
         }

@@ -22,9 +22,10 @@ namespace {
 
 constexpr int most_causes = 16;
 constexpr std::uint64_t longest_text = std::uint64_t{1} << 20;
+constexpr int deepest_group = 8; // groups in groups; below them only texts
 
 // How one link of a chain of causes travels.
-enum class link_kind : std::uint8_t { standard, registered, remote };
+enum class link_kind : std::uint8_t { standard, registered, remote, group };
 
 struct registry {
     std::mutex lock;
@@ -96,7 +97,26 @@ std::exception_ptr cause_of(const std::exception_ptr& error) noexcept {
     }
 }
 
-void write_link(byte_writer& out, const std::exception_ptr& error) {
+void write_chain(byte_writer& out, const std::exception_ptr& error, int depth);
+std::exception_ptr read_chain(byte_reader& in, const exception_origin& origin, int depth);
+
+bool write_group(byte_writer& out, const std::exception_ptr& error, int depth) {
+    if (depth == deepest_group) return false;
+    try {
+        std::rethrow_exception(error);
+    } catch (const error_group& e) {
+        if (typeid(e) != typeid(error_group) && typeid(e) != typeid(std::_Nested_exception<error_group>))
+            return false; // a user's own, derived from it
+        out.put(link_kind::group);
+        out.put(static_cast<std::uint64_t>(e.errors().size()));
+        for (const std::exception_ptr& one : e.errors()) write_chain(out, one, depth + 1);
+        return true;
+    } catch (...) {
+        return false;
+    }
+}
+
+void write_link(byte_writer& out, const std::exception_ptr& error, int depth) {
     for (const exception_codec* codec : registered_codecs()) {
         // Into a buffer: a serialiser that throws half-way must not leave half an exception.
         byte_buffer bytes;
@@ -115,6 +135,7 @@ void write_link(byte_writer& out, const std::exception_ptr& error) {
         out.write(bytes.data(), bytes.size());
         return;
     }
+    if (write_group(out, error, depth)) return;
     standard_exception known;
     if (known.from(error)) {
         out.put(link_kind::standard);
@@ -143,8 +164,22 @@ template <class Exception>
     }
 }
 
-std::exception_ptr read_link(byte_reader& in, const exception_origin& origin,
-                             const std::exception_ptr& cause) {
+std::exception_ptr read_group(byte_reader& in, const exception_origin& origin,
+                              const std::exception_ptr& cause, int depth) {
+    auto left = in.take<std::uint64_t>();
+    in.expect(left, 1);
+    std::vector<std::exception_ptr> errors;
+    for (; left > 0 && depth < deepest_group; --left) errors.push_back(read_chain(in, origin, depth + 1));
+    if (errors.empty()) return remote("plait::error_group", "a group without errors", origin);
+    try {
+        raise(error_group{std::move(errors)}, cause);
+    } catch (...) {
+        return std::current_exception();
+    }
+}
+
+std::exception_ptr read_link(byte_reader& in, const exception_origin& origin, const std::exception_ptr& cause,
+                             int depth) {
     switch (in.take<link_kind>()) {
     case link_kind::standard: {
         standard_exception known;
@@ -166,6 +201,8 @@ std::exception_ptr read_link(byte_reader& in, const exception_origin& origin,
         memory_reader content{bytes.data(), bytes.size()};
         return codec->read(content, cause);
     }
+    case link_kind::group:
+        return read_group(in, origin, cause, depth);
     case link_kind::remote:
         break;
     }
@@ -178,6 +215,22 @@ std::exception_ptr read_link(byte_reader& in, const exception_origin& origin,
     } catch (...) {
         return std::current_exception();
     }
+}
+
+void write_chain(byte_writer& out, const std::exception_ptr& error, int depth) {
+    std::vector<std::exception_ptr> chain;
+    for (std::exception_ptr e = error; e && chain.size() < most_causes; e = cause_of(e)) chain.push_back(e);
+    out.put(static_cast<std::uint8_t>(chain.size()));
+    // The innermost first: each is rebuilt around the one before.
+    for (auto link = chain.rbegin(); link != chain.rend(); ++link) write_link(out, *link, depth);
+}
+
+std::exception_ptr read_chain(byte_reader& in, const exception_origin& origin, int depth) {
+    std::exception_ptr error;
+    for (int left = std::min<int>(in.take<std::uint8_t>(), most_causes); left > 0; --left)
+        error = read_link(in, origin, error, depth);
+    if (!error) return remote("unknown", "an exception without content", origin);
+    return error;
 }
 
 } // namespace
@@ -196,22 +249,12 @@ std::string read_text(byte_reader& in) {
     return text;
 }
 
-void write_exception(byte_writer& out, const std::exception_ptr& error) {
-    std::vector<std::exception_ptr> chain;
-    for (std::exception_ptr e = error; e && chain.size() < most_causes; e = cause_of(e)) chain.push_back(e);
-    out.put(static_cast<std::uint8_t>(chain.size()));
-    // The innermost first: each is rebuilt around the one before.
-    for (auto link = chain.rbegin(); link != chain.rend(); ++link) write_link(out, *link);
-}
+void write_exception(byte_writer& out, const std::exception_ptr& error) { write_chain(out, error, 0); }
 
 std::exception_ptr read_exception(byte_reader& in, const exception_origin& origin) {
     if (in.remaining() == 0)
         return std::make_exception_ptr(std::bad_alloc{}); // the worker could not even write it
-    std::exception_ptr error;
-    for (int left = std::min<int>(in.take<std::uint8_t>(), most_causes); left > 0; --left)
-        error = read_link(in, origin, error);
-    if (!error) return remote("unknown", "an exception without content", origin);
-    return error;
+    return read_chain(in, origin, 0);
 }
 
 void add_exception_codec(const exception_codec& codec) {

@@ -71,6 +71,37 @@ bool is_exactly(const std::exception& e) noexcept {
     return typeid(e) == typeid(Exception) || typeid(e) == typeid(std::_Nested_exception<Exception>);
 }
 
+// Its text cannot be given to bad_variant_access, whose constructor for that is private: the library says one
+// of few, each of which can be brought about.
+std::bad_variant_access variant_access_saying(const std::string& text) {
+    struct refuses {
+        refuses() = default;
+        explicit refuses(int) { throw std::exception{}; }
+        refuses(const refuses&) {} // not trivial: else it would never become valueless
+    };
+    std::variant<refuses, int> valueless;
+    try {
+        valueless.emplace<0>(1);
+    } catch (const std::exception&) {
+        // as it should
+    }
+    const std::variant<int, long> other{1};
+    const auto ignore = [](const auto&) {};
+    for (int way = 0; way < 3; ++way) {
+        try {
+            if (way == 0)
+                static_cast<void>(std::get<1>(other));
+            else if (way == 1)
+                static_cast<void>(std::get<1>(valueless));
+            else
+                std::visit(ignore, valueless);
+        } catch (const std::bad_variant_access& e) {
+            if (text == e.what()) return e;
+        }
+    }
+    return {};
+}
+
 } // namespace
 
 // One row per type: is it that, take it apart, put it together.
@@ -170,6 +201,9 @@ struct exception_table {
             const auto code = static_cast<std::regex_constants::error_type>(s.code_);
             raise(with_what<std::runtime_error>(std::regex_error{code}, s.text_), cause);
         }};
+    static constexpr row variant_access{
+        &is_exactly<std::bad_variant_access>, [](self&, const std::exception&) {},
+        [](const self& s, const std::exception_ptr& cause) { raise(variant_access_saying(s.text_), cause); }};
     static constexpr row interrupted_error{
         &is_exactly<interrupted>, [](self&, const std::exception&) {},
         [](const self&, const std::exception_ptr& cause) { raise(interrupted{}, cause); }};
@@ -238,7 +272,7 @@ struct exception_table {
                                      plain<std::bad_function_call>,
                                      plain<std::bad_weak_ptr>,
                                      plain<std::bad_optional_access>,
-                                     plain<std::bad_variant_access>,
+                                     variant_access,
                                      system_error,
                                      ios_failure,
                                      filesystem_error,

@@ -93,6 +93,19 @@ void helper_client::stop() noexcept {
         while (::poll(&entry, 1, patience_ms) < 0 && errno == EINTR) {}
         if (entry.revents == 0)
             signal_process(handle_, SIGKILL); // it hangs; its workers have their lifelines
+    }
+    reap();
+}
+
+void helper_client::kill() noexcept {
+    // First: once it sees the channel's end it would take its workers with it.
+    if (handle_) signal_process(handle_, SIGKILL);
+    channel_.reset();
+    reap();
+}
+
+void helper_client::reap() noexcept {
+    if (handle_) {
         // By handle: were the host to ignore SIGCHLD, or to wait for all children, the number could be a
         // stranger's.
         siginfo_t ignored{};

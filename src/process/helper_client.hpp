@@ -35,8 +35,12 @@ class helper_client {
     std::optional<message> receive() noexcept;
     /// Closes the channel, upon which it ends (and all its workers with it), and reaps it.
     void stop() noexcept;
+    /// The same for one that does not answer: by SIGKILL, so that its workers live on.
+    void kill() noexcept;
 
   private:
+    void reap() noexcept;
+
     unique_fd channel_;
     unique_fd handle_;
     pid_t pid_ = 0;

@@ -29,20 +29,32 @@ void lane_view::construct(std::byte* memory, std::uint32_t worker_number) {
 }
 
 std::size_t ring_available(const ring_positions& positions) noexcept {
-    // acquire: pairs with the producer's store; its bytes are there.
+    // seq_cst: pairs with the producer's store in ring_put, before it looks whether we are parked. A consumer
+    // that looks again after it has announced that it parks sees those bytes, or the producer sees it parked.
+    // relaxed: ours.
     const std::uint64_t there =
         positions.produced.load(order::seq_cst) - positions.consumed.load(order::relaxed);
     return there > ring_capacity ? 0 : static_cast<std::size_t>(there);
 }
 
+std::size_t ring_room(const ring_positions& positions) noexcept {
+    // seq_cst: pairs with the consumer's store in ring_get, in the same way. relaxed: ours.
+    const std::uint64_t used =
+        positions.produced.load(order::relaxed) - positions.consumed.load(order::seq_cst);
+    return used > ring_capacity ? 0 : ring_capacity - static_cast<std::size_t>(used);
+}
+
+bool ring_makes_sense(const ring_positions& positions) noexcept {
+    // relaxed: one of them is ours and stands still; whatever the other one is, it is within bounds or it is
+    // not.
+    return positions.produced.load(order::relaxed) - positions.consumed.load(order::relaxed) <= ring_capacity;
+}
+
 std::size_t ring_put(ring_positions& positions, std::byte* ring, const std::byte* from,
                      std::size_t count) noexcept {
-    const std::uint64_t produced = positions.produced.load(order::relaxed);
-    // seq_cst: pairs with the consumer's store, for a producer that has announced that it parks.
-    const std::uint64_t used = produced - positions.consumed.load(order::seq_cst);
-    if (used > ring_capacity) return 0;
-    count = std::min({count, ring_capacity - static_cast<std::size_t>(used), ring_chunk});
+    count = std::min({count, ring_room(positions), ring_chunk});
     if (count == 0) return 0;
+    const std::uint64_t produced = positions.produced.load(order::relaxed);
     for_each_part(produced, count, [&](std::size_t at, std::size_t offset, std::size_t size) {
         std::memcpy(ring + at, from + offset, size);
     });

@@ -19,7 +19,12 @@ enum slot_flag : std::uint32_t {
     arguments_streamed = 1, ///< through the ring to the worker, after the claim
     result_streamed = 2,    ///< set by the worker: through the ring to the parent, before `done`
     setup_task = 4,         ///< the first task of a lane: registrations and the initialiser
+    described_task = 8,     ///< its timeout and name stand before the arguments
 };
+
+/// Of so many bytes of arguments the parent keeps no copy longer than it must: it is told when the worker has
+/// them.
+inline constexpr std::size_t large_arguments = std::size_t{64} << 10;
 
 inline constexpr std::size_t slots_per_lane = 256;
 inline constexpr std::size_t inline_payload = 192;
@@ -127,7 +132,11 @@ std::size_t ring_put(ring_positions& positions, std::byte* ring, const std::byte
 /// be (a damaged lane) gives nothing.
 std::size_t ring_get(ring_positions& positions, const std::byte* ring, std::byte* to,
                      std::size_t count) noexcept;
-/// How much the consumer could take now.
+/// How much the consumer could take now. By the consumer.
 std::size_t ring_available(const ring_positions& positions) noexcept;
+/// How much the producer could put now. By the producer.
+std::size_t ring_room(const ring_positions& positions) noexcept;
+/// False: positions that neither side can have brought about; the lane is damaged. By either side.
+bool ring_makes_sense(const ring_positions& positions) noexcept;
 
 } // namespace plait::detail

@@ -58,6 +58,7 @@ void parent_lane::place(process_task& task, std::uint32_t attempt, std::size_t r
     if (e.block.capacity < size && result_hint > size) e.block = allocate(size, index);
 
     slot.flags = task.setup ? std::uint32_t{setup_task} : 0U;
+    if (task.described) slot.flags |= described_task;
     slot.function = task.function;
     slot.task = task.number_;
     slot.size = size;
@@ -77,6 +78,7 @@ void parent_lane::place(process_task& task, std::uint32_t attempt, std::size_t r
     task.index_ = index;
     task.fed_ = streamed ? 0 : size; // what is in the block must not go through the ring as well
     task.incoming_.clear();
+    least_urgent = outstanding_ == 0 ? task.priority : std::max(least_urgent, task.priority);
     ++placed;
     ++outstanding_;
     if (task.timeout != 0) ++timed;
@@ -180,7 +182,13 @@ process_task* parent_lane::running() noexcept {
     return task_at(index);
 }
 
-bool parent_lane::pump(process_task& task, byte_buffer& incoming, std::uint64_t& fed) {
+bool parent_lane::rings_make_sense() const noexcept {
+    const lane_header& header = view().header();
+    return ring_makes_sense(header.to_worker) && ring_makes_sense(header.to_parent);
+}
+
+parent_lane::pumped parent_lane::pump(process_task& task, byte_buffer& incoming, std::uint64_t& fed) {
+    if (!rings_make_sense()) return pumped::nonsense;
     lane_header& header = view().header();
     bool moved = false;
     const std::uint64_t size = task.arguments.size();
@@ -196,8 +204,10 @@ bool parent_lane::pump(process_task& task, byte_buffer& incoming, std::uint64_t&
         incoming.commit(got);
         moved = moved || got != 0;
     }
-    if (moved) wake();
-    return moved;
+    if (is_sent(task)) task.arguments.release();
+    if (!moved) return pumped::nothing;
+    wake();
+    return pumped::some;
 }
 
 bool parent_lane::needs_attention() noexcept {
@@ -208,9 +218,11 @@ bool parent_lane::needs_attention() noexcept {
         const slot_phase now = phase(index);
         if (now == slot_phase::done) return true;
         if (now != slot_phase::running) return false;
+        if (!rings_make_sense()) return !killed_by_us; // `pump` has it killed; then only its end is awaited
         const lane_header& header = view().header();
         if (ring_available(header.to_parent) != 0) return true;
-        return task->fed_ < task->arguments.size() && ring_available(header.to_worker) < ring_capacity;
+        if (is_sent(*task) && task->arguments.size() >= large_arguments) return true;
+        return task->fed_ < task->arguments.size() && ring_room(header.to_worker) != 0;
     }
     return false;
 }

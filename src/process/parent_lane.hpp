@@ -12,6 +12,9 @@
 
 namespace plait::detail {
 
+/// Why a worker was killed.
+inline constexpr const char* lane_damaged = "its lane was damaged: the task wrote where it should not";
+
 /// A block of a lane's arena, or a slot's own payload.
 struct block_reference {
     std::uint64_t offset = 0;
@@ -71,10 +74,18 @@ class parent_lane {
         return view().slot(index).started.load(order::acquire);
     }
 
-    /// Bytes of `task`, which the worker holds, in both directions. Without the lock. True: something moved.
-    bool pump(process_task& task, byte_buffer& incoming, std::uint64_t& fed);
+    /// Bytes of `task`, which the worker holds, in both directions; and frees its arguments once they are
+    /// sent. Without the lock: of a task that is held this thread alone looks at them.
+    enum class pumped : std::uint8_t { nothing, some, nonsense };
+    pumped pump(process_task& task, byte_buffer& incoming, std::uint64_t& fed);
     /// Is there anything for `pump` or `harvest`?
     bool needs_attention() noexcept;
+    /// Its arguments are with the worker, and will not be asked for again.
+    static bool is_sent(const process_task& task) noexcept {
+        return task.fed_ >= task.arguments.size() && task.attempts_ >= task.retries;
+    }
+    /// Do the rings' positions make sense?
+    bool rings_make_sense() const noexcept;
 
     void wake() noexcept;
     void tell_to_stop() noexcept;
@@ -87,13 +98,17 @@ class parent_lane {
     const std::uint64_t number; // of the incarnation
     stage state = stage::starting;
     int pid = 0;
-    unique_fd process;      // its pidfd
-    unique_fd lifeline;     // closes with us: then the kernel kills it
-    unique_fd memory;       // until it is forked
-    unique_fd lifeline_far; // until it is forked
-    bool asked = false;     // the helper was asked for it
-    bool orphan = false;    // its helper is gone: nobody will tell how it ends
-    bool ended = false;     // its pidfd is readable
+    unique_fd process;                // its pidfd
+    unique_fd lifeline;               // closes with us: then the kernel kills it
+    unique_fd memory;                 // until it is forked
+    unique_fd lifeline_far;           // until it is forked
+    bool asked = false;               // the helper was asked for it
+    std::int64_t answer_deadline = 0; // of the helper, when asked
+    bool unanswered = false;          // the helper ended before it said whether there is a process
+    bool orphan = false;              // its helper is gone: nobody will tell how it ends
+    bool ended = false;               // its pidfd is readable
+    bool occupied = false;            // its task takes long: nothing is to wait behind it
+    bool severed = false;             // its end of the lifeline is closed, and perhaps its bell
     std::int64_t ended_at = 0;
     bool exit_known = false;
     int exit_code = 0;
@@ -104,6 +119,7 @@ class parent_lane {
     bool damaged = false;           // what it says makes no sense
     std::exception_ptr start_error; // what its initialiser threw
     const char* killed_because = "";
+    int least_urgent = 0;       // of the priorities placed since it was empty
     std::uint64_t placed = 0;   // tasks given to it and not taken back, its setup included
     std::uint64_t finished = 0; // its setup not included
     std::uint32_t timed = 0;    // outstanding tasks with a timeout

@@ -9,8 +9,8 @@
 
 namespace plait::detail {
 
-/// Tasks that no lane has yet: by priority, then in order of submission. Intrusive; the engine's lock guards
-/// it.
+/// Tasks that no lane has yet: by priority, then in order of submission; of 16 in a row one is of the lowest
+/// priority that waits, so that none starves. Intrusive; the engine's lock guards it.
 class pending_tasks {
   public:
     bool empty() const noexcept { return size_ == 0; }
@@ -36,13 +36,18 @@ class pending_tasks {
         added(task);
     }
     process_task* pop_front() noexcept {
-        for (list& l : lists_) {
-            if (l.first == nullptr) continue;
-            process_task* task = l.first;
-            remove(*task);
-            return task;
+        process_task* first = nullptr;
+        process_task* last = nullptr; // of the lowest priority
+        for (const list& l : lists_) {
+            if (first == nullptr) first = l.first;
+            if (l.first != nullptr) last = l.first;
         }
-        return nullptr;
+        if (first == nullptr) return nullptr;
+        // Only where somebody is passed over does it count.
+        if (last != first && ++passed_over_ == one_of) first = last;
+        if (first == last) passed_over_ = 0;
+        remove(*first);
+        return first;
     }
     void remove(process_task& task) noexcept {
         list& l = list_of(task);
@@ -67,6 +72,8 @@ class pending_tasks {
 
     std::array<list, 3> lists_;
     std::size_t size_ = 0;
+    static constexpr unsigned one_of = 16;
+    unsigned passed_over_ = 0;
 };
 
 } // namespace plait::detail

@@ -11,6 +11,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <cerrno>
 #include <stdexcept>
 #include <utility>
 
@@ -18,6 +19,8 @@ namespace plait::detail {
 namespace {
 
 constexpr std::int64_t patience_with_helper = 10'000'000'000;
+constexpr const char* helper_ended_at_once =
+    "process_pool: its helper process ended at once; does the program end before plait::program is made?";
 
 void watch(int epoll, int descriptor) {
     epoll_event event{};
@@ -40,27 +43,28 @@ process_engine::process_engine(process_engine_options options)
 
     helper_.start();
     seats_.resize(options_.workers);
-    for (std::uint32_t worker = 0; worker < seats_.size(); ++worker) {
-        hire(worker);
-        if (const int error = ask_for(*seats_[worker].lane); error != 0)
-            std::rethrow_exception(cannot_start(worker, error));
-    }
     // All are forked before the constructor returns, or it throws and none stays behind (the helper's end is
     // theirs).
-    const std::int64_t deadline = monotonic_now() + patience_with_helper;
+    std::int64_t deadline = monotonic_now() + patience_with_helper;
+    std::uint32_t asked = 0;
     for (std::size_t started = 0; started < seats_.size();) {
+        for (; asked < seats_.size() && asked < started + most_requests; ++asked) {
+            hire(asked);
+            const int error = ask_helper_for(*seats_[asked].lane);
+            if (error == EPIPE || error == ECONNRESET) throw std::runtime_error{helper_ended_at_once};
+            if (error != 0) std::rethrow_exception(cannot_start(asked, error));
+        }
         pollfd entry{helper_.channel(), POLLIN, 0};
         const int left = static_cast<int>((deadline - monotonic_now()) / 1'000'000);
         if (left <= 0) throw std::runtime_error{"process_pool: its helper process does not answer"};
         if (::poll(&entry, 1, left) <= 0) continue;
         read_helper();
-        if (!helper_.alive())
-            throw std::runtime_error{"process_pool: its helper process ended at once; does the program end "
-                                     "before plait::program is made?"};
+        if (!helper_.alive()) throw std::runtime_error{helper_ended_at_once};
         if (last_failure_) std::rethrow_exception(last_failure_);
-        started = 0;
+        const std::size_t before = std::exchange(started, 0);
         for (const seat& s : seats_)
             if (s.lane && s.lane->process) ++started;
+        if (started != before) deadline = monotonic_now() + patience_with_helper;
     }
     add_reference(); // the thread's
     try {
@@ -97,6 +101,7 @@ void process_engine::submit(process_task& task) {
         refusal = broken_;
         if (!refusal) {
             pending_.push_back(task);
+            recall_less_urgent_than(task);
             dispatch();
         }
     }

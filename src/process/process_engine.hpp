@@ -44,6 +44,10 @@ class process_engine {
     void shutdown(bool wait, bool cancel_pending, bool kill);
     std::size_t status(process_worker_status* into, std::size_t count);
 
+    /// Workers that the helper is asked for before it has answered: so many messages fit the socket's buffers
+    /// in both directions, and neither side ever waits for the other to read.
+    static constexpr std::size_t most_requests = 64;
+
     /// Ends it: joins the supervisor, or has it end by itself if that is who asks. Gives up one reference.
     static void destroy(process_engine* engine) noexcept;
     void add_reference() noexcept { references_.fetch_add(1, order::relaxed); }
@@ -64,6 +68,8 @@ class process_engine {
         std::int64_t not_before = 0;
     };
 
+    enum class start_failure : unsigned char { no_process, before_ready };
+
     // process_engine.cpp: from any thread.
     void wake_supervisor() noexcept;
     void check_process() const;
@@ -71,8 +77,11 @@ class process_engine {
     // dispatch.cpp: under the lock.
     void dispatch() noexcept;
     std::size_t depth() const noexcept;
+    bool takes_tasks(const parent_lane* lane) const noexcept;
     parent_lane* best_lane() noexcept;
     void spread() noexcept;
+    void recall_less_urgent_than(const process_task& task) noexcept;
+    void take_from_behind_long_tasks(std::int64_t now) noexcept;
     void collect(parent_lane& lane, std::vector<ending>& ended);
     bool exhausted(const parent_lane& lane) const noexcept;
     void refuse_all(std::vector<ending>& ended);
@@ -84,25 +93,33 @@ class process_engine {
     bool pump_streams() noexcept;
     bool announce_sleep() noexcept;
     void sleep_until(std::int64_t deadline) noexcept;
+    void note_event(int descriptor) noexcept;
     std::int64_t check_timeouts(parent_lane& lane, std::int64_t now) noexcept;
 
     // workers.cpp: the supervisor's thread (and the constructor, before there is one), under the lock.
     void hire(std::uint32_t worker);
     int ask_for(parent_lane& lane) noexcept;
+    int ask_helper_for(parent_lane& lane) noexcept;
+    std::size_t unanswered_requests() noexcept;
+    void watch_worker(parent_lane& lane) noexcept;
     std::exception_ptr cannot_start(std::uint32_t worker, int error) const noexcept;
     void read_helper() noexcept;
     void helper_gone() noexcept;
+    bool helper_hangs(std::int64_t now) noexcept;
+    static std::int64_t deadline_of_answer(const parent_lane& lane) noexcept;
 
     // burial.cpp: the same.
     std::int64_t tend_workers(std::int64_t now, std::vector<ending>& ended);
     void tend_seat(seat& s, std::int64_t now, std::vector<ending>& ended);
+    void end_if_severed(parent_lane& lane) noexcept;
     void fill_seats(std::int64_t now);
     void retire_all(std::int64_t now) noexcept;
     std::int64_t next_deadline(std::int64_t now) noexcept;
     bool bury_if_dead(parent_lane& lane, std::int64_t now, std::vector<ending>& ended);
     void end_held_task(parent_lane& lane, process_task& task, std::vector<ending>& ended);
-    enum class start_failure : unsigned char { no_process, before_ready };
     void start_failed(seat& s, start_failure how, const std::exception_ptr& cause, std::int64_t now) noexcept;
+    std::int64_t count_start_failure(start_failure how, const std::exception_ptr& cause,
+                                     std::int64_t now) noexcept;
     std::exception_ptr lost(const parent_lane& lane, const process_task* task) const noexcept;
     template <class Function>
     void for_each_lane(Function function) {

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <plait/detail/process_job.hpp>
 
+#include "process/exception_types.hpp"
+
 namespace plait::detail {
 
 process_job_base::process_job_base(process_engine& engine, const submit_options& options, int default_retries,
@@ -12,6 +14,13 @@ process_job_base::process_job_base(process_engine& engine, const submit_options&
     priority = static_cast<int>(options.priority);
     const nanoseconds limit = options.timeout != nanoseconds::max() ? options.timeout : default_timeout;
     if (limit != nanoseconds::max()) timeout = limit.count() > 0 ? limit.count() : 1;
+}
+
+void process_job_base::describe(byte_writer& out) {
+    described = *name != '\0' || timeout != 0;
+    if (!described) return;
+    out.put(timeout);
+    write_text(out, name);
 }
 
 process_job_base::~process_job_base() { release(engine_); }

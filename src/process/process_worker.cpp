@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "process/process_worker.hpp"
 
+#include "process/exception_types.hpp"
 #include "process/helper_protocol.hpp"
 #include "process/slot_stream.hpp"
 #include "sys/futex.hpp"
@@ -16,6 +17,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -35,7 +37,13 @@ serial* executor_of_worker = nullptr;
 serial& worker_executor() { return *executor_of_worker; }
 
 void begin_worker_task() noexcept {
-    if (context* scope = current().scope) scope->attempt = static_cast<int>(this_worker().attempt);
+    context* scope = current().scope;
+    if (scope == nullptr) return;
+    const worker_identity& identity = this_worker();
+    scope->attempt = static_cast<int>(identity.attempt);
+    if (identity.name != nullptr) scope->node->name.store(identity.name, order::relaxed);
+    // Only shown: it is the parent that ends what takes longer.
+    if (identity.deadline != 0) scope->deadline = time_point{nanoseconds{identity.deadline}};
 }
 
 void throw_unreadable_argument(std::size_t number) {
@@ -58,40 +66,55 @@ worker_identity& this_worker() noexcept {
 
 namespace {
 
-constexpr int bell_descriptor = 3;
-constexpr int lifeline_descriptor = 4;
 constexpr int exit_without_parent = 0;
 
-/// The worker's descriptors: 0, 1, 2, its bell and its lifeline; the same in each.
-void arrange_descriptors(worker_start& start) noexcept {
-    // Out of the way of their final numbers first.
-    const int bell = ::fcntl(start.bell.get(), F_DUPFD, 16);
-    const int lifeline = ::fcntl(start.lifeline.get(), F_DUPFD, 16);
-    if (bell < 0 || lifeline < 0 || ::dup3(bell, bell_descriptor, O_CLOEXEC) < 0 ||
-        ::dup3(lifeline, lifeline_descriptor, O_CLOEXEC) < 0)
+/// The worker's descriptors besides 0, 1, 2; the same in each.
+struct worker_descriptors {
+    int bell;
+    int lifeline;
+};
+
+/// At the upper end, where a task that closes "its" 3 does not hit them, and where what it opens next does
+/// not land. Not higher: the kernel's table grows with the number.
+worker_descriptors numbers_for_ours() noexcept {
+    constexpr rlim_t most = 1024;
+    rlimit limit{most, most};
+    ::getrlimit(RLIMIT_NOFILE, &limit);
+    const int end = static_cast<int>(std::min(limit.rlim_cur, most));
+    return {end - 2, end - 1};
+}
+
+worker_descriptors arrange_descriptors(worker_start& start) noexcept {
+    const worker_descriptors ours = numbers_for_ours();
+    // What was received has the lowest numbers that were free.
+    if (start.bell.get() >= ours.bell || start.lifeline.get() >= ours.bell ||
+        ::dup3(start.bell.get(), ours.bell, O_CLOEXEC) < 0 ||
+        ::dup3(start.lifeline.get(), ours.lifeline, O_CLOEXEC) < 0)
         ::_exit(exit_without_parent);
     (void)start.bell.release();
     (void)start.lifeline.release();
     (void)start.memory.release();
-    ::close_range(lifeline_descriptor + 1, ~0U, 0);
+    ::close_range(STDERR_FILENO + 1, static_cast<unsigned>(ours.bell) - 1, 0);
+    ::close_range(static_cast<unsigned>(ours.lifeline) + 1, ~0U, 0);
+    return ours;
 }
 
 /// The kernel kills us when the parent dies, also in a busy loop, with signals blocked, without the helper,
 /// and without a thread of our own: the other end of the lifeline closes with the parent, and that raises the
 /// "I/O is possible" signal of this end, which is SIGKILL.
-void tie_to_parent() noexcept {
+void tie_to_parent(int lifeline) noexcept {
     f_owner_ex owner{F_OWNER_PID, ::getpid()};
-    if (::fcntl(lifeline_descriptor, F_SETOWN_EX, &owner) != 0 ||
-        ::fcntl(lifeline_descriptor, F_SETSIG, SIGKILL) != 0 ||
-        ::fcntl(lifeline_descriptor, F_SETFL, O_ASYNC | O_NONBLOCK) != 0)
+    if (::fcntl(lifeline, F_SETOWN_EX, &owner) != 0 || ::fcntl(lifeline, F_SETSIG, SIGKILL) != 0 ||
+        ::fcntl(lifeline, F_SETFL, O_ASYNC | O_NONBLOCK) != 0)
         ::_exit(exit_without_parent);
-    pollfd entry{lifeline_descriptor, POLLIN, 0};
+    pollfd entry{lifeline, POLLIN, 0};
     if (::poll(&entry, 1, 0) != 0) ::_exit(exit_without_parent); // it has died before we were listening
 }
 
 class process_worker {
   public:
-    process_worker(std::byte* memory) noexcept : lane_{memory}, port_{lane_, bell_descriptor} {}
+    process_worker(std::byte* memory, worker_descriptors ours) noexcept
+        : lane_{memory}, port_{lane_, ours.bell}, lifeline_{ours.lifeline} {}
 
     void run() noexcept {
         this_worker().is_worker = true;
@@ -100,10 +123,16 @@ class process_worker {
             if (!await_task(index)) return;
             lane_slot& slot = lane_.slot(index);
             const std::uint32_t generation = lane_view::generation(index);
+            // Large arguments need the bell. Where the task before has closed it, that is not to cost this
+            // one.
+            if ((slot.flags & arguments_streamed) != 0 && !port_.can_ring()) ::_exit(exit_without_bell);
             // The claim comes before anything is read: from here on our death costs this task.
             if (slot.state.claim(generation)) {
                 const std::int64_t started = monotonic_now();
                 slot.started.store(started, order::release);
+                // A parent that misses it keeps its copy until it looks for another reason; so the claim's
+                // order is enough.
+                if (slot.size >= large_arguments) port_.ring();
                 perform(slot);
                 slot.elapsed =
                     static_cast<std::uint32_t>(std::min<std::int64_t>(monotonic_now() - started, ~0U));
@@ -146,6 +175,8 @@ class process_worker {
         worker_identity& identity = this_worker();
         identity.task = slot.task;
         identity.attempt = slot.attempt;
+        identity.name = nullptr;
+        identity.deadline = 0;
         slot_reader in{port_, slot};
         slot_writer out{port_, slot};
         result_kind kind = result_kind::value;
@@ -162,18 +193,32 @@ class process_worker {
             report(out, std::current_exception());
         }
         in.drain();
+        // A worker whose initialiser has closed them must not become ready: its successors would do the same,
+        // for ever.
+        if ((slot.flags & setup_task) != 0 && (!port_.can_ring() || ::fcntl(lifeline_, F_GETFD) < 0))
+            ::_exit(exit_without_bell);
         slot.size = out.finish();
         slot.kind = kind;
         identity.task = 0;
     }
 
-    static void call(const lane_slot& slot, byte_reader& in, byte_writer& out) {
+    void call(const lane_slot& slot, byte_reader& in, byte_writer& out) {
+        if ((slot.flags & described_task) != 0) read_description(slot, in);
         if ((slot.flags & setup_task) != 0) {
             read_registrations(in);
             if (in.take<std::uint8_t>() == 0) return;
         }
         void* code = slot.function == elsewhere ? read_place(in) : address_of(slot.function);
         reinterpret_cast<process_entry>(code)(in, out);
+    }
+
+    void read_description(const lane_slot& slot, byte_reader& in) {
+        worker_identity& identity = this_worker();
+        const auto timeout = in.take<std::int64_t>();
+        const std::int64_t started = slot.started.load(order::relaxed);
+        if (timeout != 0 && timeout < no_deadline - started) identity.deadline = started + timeout;
+        name_ = read_text(in);
+        if (!name_.empty()) identity.name = name_.c_str();
     }
 
     static void report(slot_writer& out, const std::exception_ptr& error) noexcept {
@@ -188,6 +233,8 @@ class process_worker {
 
     lane_view lane_;
     worker_port port_;
+    int lifeline_;
+    std::string name_; // of the task
 };
 
 } // namespace
@@ -205,8 +252,8 @@ void run_worker(worker_start start) {
     } catch (...) {
         ::_exit(exit_without_parent);
     }
-    arrange_descriptors(start);
-    tie_to_parent();
+    const worker_descriptors ours = arrange_descriptors(start);
+    tie_to_parent(ours.lifeline);
 
     sigset_t none;
     ::sigemptyset(&none);
@@ -215,7 +262,7 @@ void run_worker(worker_start start) {
     if (lane_view{memory}.header().version == lane_version) {
         serial executor;
         executor_of_worker = &executor;
-        process_worker{memory}.run();
+        process_worker{memory, ours}.run();
     } // with it go the worker_locals
     leave_process(0);
 }

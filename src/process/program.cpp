@@ -5,11 +5,14 @@
 #include "process/program_role.hpp"
 #include "sys/spawn.hpp"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
+#include <csignal>
 #include <cstdlib>
 #include <string>
 #include <string_view>
@@ -34,14 +37,28 @@ bool socket_option_is(int descriptor, int option, int wanted) noexcept {
     return ::getsockopt(descriptor, SOL_SOCKET, option, &value, &size) == 0 && value == wanted;
 }
 
+bool has_hung_up(int descriptor) noexcept {
+    pollfd entry{descriptor, 0, 0};
+    int ready = -1;
+    do {
+        ready = ::poll(&entry, 1, 0);
+    } while (ready < 0 && errno == EINTR);
+    return ready > 0 && (entry.revents & POLLHUP) != 0;
+}
+
 /// Is the descriptor a message socket whose other end our parent made? Only then may the variable be
 /// believed: it could also have been inherited through a shell, or set by hand.
+///
+/// A parent that was killed meanwhile is our parent no more, but its end is closed: then too we are a helper,
+/// which has nothing to do, and not the program, which must not run a second time.
 bool is_helper_channel(int descriptor) noexcept {
     ucred peer{};
     socklen_t size = sizeof(peer);
     return socket_option_is(descriptor, SO_DOMAIN, AF_UNIX) &&
            socket_option_is(descriptor, SO_TYPE, SOCK_SEQPACKET) &&
-           ::getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.pid == ::getppid();
+           ::getsockopt(descriptor, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 &&
+           (peer.pid == ::getppid() || has_hung_up(descriptor) ||
+            (::kill(peer.pid, 0) != 0 && errno == ESRCH));
 }
 
 } // namespace

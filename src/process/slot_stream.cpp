@@ -3,9 +3,11 @@
 
 #include "sys/futex.hpp"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <cstring>
 
 namespace plait::detail {
@@ -17,11 +19,27 @@ constexpr std::size_t window_size = std::size_t{64} << 10;
 
 } // namespace
 
+int worker_port::mark_bell(int bell) noexcept {
+    // An eventfd has no position to append at: the flag changes nothing but the look of it.
+    const int flags = ::fcntl(bell, F_GETFL);
+    if (flags < 0 || ::fcntl(bell, F_SETFL, flags | O_APPEND) != 0) return -1;
+    return ::fcntl(bell, F_GETFL);
+}
+
+bool worker_port::can_ring() const noexcept {
+    return bell_flags_ >= 0 && ::fcntl(bell_, F_GETFL) == bell_flags_;
+}
+
 void worker_port::ring() noexcept {
     if (!lane_.header().parent.take()) return;
+    // The task before may have closed whatever it found, and a file may have the number now: nothing of ours
+    // is ever written to that. Nobody would hear us any more, so the parent has to see our end instead.
+    if (!can_ring()) ::_exit(exit_without_bell);
     const std::uint64_t one = 1;
-    // Never blocks and never fails but for a counter at its maximum, which also wakes.
-    if (::write(bell_, &one, sizeof(one)) < 0) return;
+    while (::write(bell_, &one, sizeof(one)) < 0) {
+        if (errno == EAGAIN) return; // the counter is at its maximum, which also wakes
+        if (errno != EINTR) ::_exit(exit_without_bell);
+    }
 }
 
 void worker_port::sleep() noexcept {
@@ -107,10 +125,7 @@ void slot_writer::send(const std::byte* bytes, std::size_t count) noexcept {
         if (part != 0)
             port_.ring();
         else
-            port_.wait([&] {
-                return positions.produced.load(order::relaxed) - positions.consumed.load(order::seq_cst) <
-                       ring_capacity;
-            });
+            port_.wait([&] { return ring_room(positions) != 0; });
     }
 }
 

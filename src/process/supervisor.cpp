@@ -14,6 +14,8 @@ namespace plait::detail {
 namespace {
 
 constexpr std::int64_t nanoseconds_per_millisecond = 1'000'000;
+// A look costs a system call; a turn with results costs several times that.
+constexpr unsigned turns_between_looks = 16;
 
 } // namespace
 
@@ -23,6 +25,7 @@ constexpr std::int64_t nanoseconds_per_millisecond = 1'000'000;
 void process_engine::supervise() noexcept {
     ::prctl(PR_SET_NAME, "plait-pool");
     std::vector<ending> ended;
+    unsigned busy_turns = 0;
     {
         const std::lock_guard guard{mutex_};
         supervisor_id_ = std::this_thread::get_id();
@@ -45,7 +48,11 @@ void process_engine::supervise() noexcept {
                 return;
             }
         }
-        if (pump_streams() || told) continue;
+        if (pump_streams() || told) {
+            // While results keep coming there is no sleep, and so no look at who has died meanwhile.
+            if (++busy_turns % turns_between_looks == 0) sleep_until(0);
+            continue;
+        }
         if (announce_sleep()) sleep_until(deadline);
         // Awake: nobody need ring any more.
         for_each_lane([](parent_lane& lane) { lane.view().header().parent.retract(); });
@@ -58,6 +65,7 @@ std::int64_t process_engine::turn(std::vector<ending>& ended) {
     const std::int64_t now = monotonic_now();
     std::int64_t deadline = tend_workers(now, ended);
     if (broken_) refuse_all(ended);
+    take_from_behind_long_tasks(now);
     dispatch();
     spread();
     for_each_lane([&](parent_lane& lane) { deadline = std::min(deadline, check_timeouts(lane, now)); });
@@ -95,13 +103,27 @@ bool process_engine::pump_streams() noexcept {
             task = lane.running();
         }
         if (task == nullptr || lane.ended) return;
+        const char* trouble = nullptr;
         try {
-            moved = lane.pump(*task, task->incoming_, task->fed_) || moved;
-        } catch (...) { // no memory for this result
-            const std::lock_guard guard{mutex_};
-            lane.killed_because = "its result is larger than the memory there is";
-            lane.kill();
+            switch (lane.pump(*task, task->incoming_, task->fed_)) {
+            case parent_lane::pumped::nothing:
+                break;
+            case parent_lane::pumped::some:
+                moved = true;
+                break;
+            case parent_lane::pumped::nonsense:
+                trouble = lane_damaged;
+                break;
+            }
+        } catch (...) {
+            trouble = "its result is larger than the memory there is";
         }
+        if (trouble == nullptr) return;
+        const std::lock_guard guard{mutex_};
+        if (lane.killed_by_us) return;
+        lane.damaged = true; // whatever it still says: a value with a hole is none
+        lane.killed_because = trouble;
+        lane.kill();
     });
     return moved;
 }
@@ -134,13 +156,22 @@ void process_engine::sleep_until(std::int64_t deadline) noexcept {
             continue;
         }
         const std::lock_guard guard{mutex_};
-        for_each_lane([&](parent_lane& lane) {
-            if (lane.process.get() != descriptor || lane.ended) return;
+        note_event(descriptor);
+    }
+}
+
+void process_engine::note_event(int descriptor) noexcept {
+    for_each_lane([&](parent_lane& lane) {
+        if (lane.process.get() == descriptor && !lane.ended) {
             lane.ended = true;
             lane.ended_at = monotonic_now();
             ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, descriptor, nullptr);
-        });
-    }
+        }
+        if (lane.lifeline.get() == descriptor && !lane.severed) {
+            lane.severed = true;
+            ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, descriptor, nullptr);
+        }
+    });
 }
 
 std::int64_t process_engine::check_timeouts(parent_lane& lane, std::int64_t now) noexcept {

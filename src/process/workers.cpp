@@ -8,11 +8,25 @@
 #include <sys/epoll.h>
 
 #include <cerrno>
+#include <stdexcept>
+#include <string>
 #include <system_error>
 #include <utility>
 
 namespace plait::detail {
 namespace {
+
+// A fork takes 0.2 ms; whoever takes so long is stopped, or hangs in something that is not ours.
+constexpr std::int64_t patience_with_answer = 5'000'000'000;
+
+std::exception_ptr helper_died() noexcept {
+    try {
+        return std::make_exception_ptr(std::runtime_error{
+            "process_pool: its helper process ended, or hung, before it had started the worker"});
+    } catch (...) {
+        return std::current_exception();
+    }
+}
 
 /// A lane's first task: what the worker must know, and the user's initialiser.
 class first_task final : public process_task {
@@ -63,6 +77,14 @@ std::exception_ptr process_engine::cannot_start(std::uint32_t worker, int error)
 }
 
 int process_engine::ask_for(parent_lane& lane) noexcept {
+    const int error = ask_helper_for(lane);
+    if (error != EPIPE && error != ECONNRESET) return error;
+    // It has just ended, and nobody had noticed: that is no failure of this worker.
+    read_helper();
+    return ask_helper_for(lane);
+}
+
+int process_engine::ask_helper_for(parent_lane& lane) noexcept {
     try {
         if (!helper_.alive()) {
             helper_watched_ = false;
@@ -83,7 +105,19 @@ int process_engine::ask_for(parent_lane& lane) noexcept {
     const int error =
         helper_.fork(lane.worker, lane.number, lane.memory.get(), bell_.get(), lane.lifeline_far.get());
     lane.asked = error == 0;
+    lane.answer_deadline = monotonic_now() + patience_with_answer;
     return error;
+}
+
+void process_engine::watch_worker(parent_lane& lane) noexcept {
+    epoll_event event{};
+    event.events = EPOLLIN;
+    event.data.fd = lane.process.get();
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, lane.process.get(), &event);
+    // For its hang-up alone, which is always told: nothing is ever read from it.
+    event.events = 0;
+    event.data.fd = lane.lifeline.get();
+    ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, lane.lifeline.get(), &event);
 }
 
 void process_engine::read_helper() noexcept {
@@ -105,12 +139,7 @@ void process_engine::read_helper() noexcept {
             // other end.
             lane->memory.reset();
             lane->lifeline_far.reset();
-            {
-                epoll_event event{};
-                event.events = EPOLLIN;
-                event.data.fd = lane->process.get();
-                ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, lane->process.get(), &event);
-            }
+            watch_worker(*lane);
             if (lane->killed_by_us) lane->kill(); // asked for before it had a pid
             break;
         case helper_reply::kind::fork_failed:
@@ -138,16 +167,41 @@ void process_engine::read_helper() noexcept {
 // needed gets a new helper.
 void process_engine::helper_gone() noexcept {
     helper_watched_ = false;
-    for_each_lane([](parent_lane& lane) {
+    bool any_unanswered = false;
+    for_each_lane([&](parent_lane& lane) {
+        if (!lane.asked) return; // the next helper will be
         lane.orphan = true;
         if (lane.process || lane.ended) return;
-        if (lane.asked &&
-            lane.memory) { // asked for, but the answer was lost: it dies of its lifeline, if it exists
-            lane.ended = true;
-            lane.ended_at = monotonic_now();
-            lane.lifeline.reset();
-        }
+        // It dies of its lifeline, if it exists. Another worker gets a lane of its own.
+        any_unanswered = lane.unanswered = lane.ended = true;
+        lane.ended_at = monotonic_now();
+        lane.lifeline.reset();
     });
+    // One failure, however many it was asked for: a helper that always dies breaks the pool, one that does so
+    // when all workers have to be replaced must not.
+    if (!any_unanswered) return;
+    const std::int64_t next = count_start_failure(start_failure::no_process, helper_died(), monotonic_now());
+    for (seat& s : seats_)
+        if (s.lane && s.lane->unanswered) s.not_before = next;
+}
+
+std::size_t process_engine::unanswered_requests() noexcept {
+    std::size_t count = 0;
+    for_each_lane([&](const parent_lane& lane) {
+        if (deadline_of_answer(lane) != no_deadline) ++count;
+    });
+    return count;
+}
+
+bool process_engine::helper_hangs(std::int64_t now) noexcept {
+    bool hangs = false;
+    for_each_lane([&](const parent_lane& lane) { hangs = hangs || now >= deadline_of_answer(lane); });
+    return hangs;
+}
+
+std::int64_t process_engine::deadline_of_answer(const parent_lane& lane) noexcept {
+    if (!lane.asked || lane.process || lane.ended) return no_deadline;
+    return lane.answer_deadline;
 }
 
 } // namespace plait::detail

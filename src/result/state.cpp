@@ -50,20 +50,19 @@ void state_base::before_blocking(time_point deadline) {
 }
 
 void state_base::complete(const std::exception_ptr& error, bool was_cancelled) noexcept {
-    if (error && !was_cancelled) return complete_failed(error);
+    if (error && !was_cancelled) return complete_failed();
     const auto done = word_.complete(was_cancelled ? word_t::cancelled : 0);
     if (done.destroy) destroy();
     word_t::fire(done.hooks);
 }
 
 // Apart, since telling the hook needs the state to outlive its completion.
-// NOLINTNEXTLINE(performance-unnecessary-value-param): the given one may be in the state, and go with it
-void state_base::complete_failed(std::exception_ptr error) noexcept {
+void state_base::complete_failed() noexcept {
     add_owner();
     keep_handler();
     unread_ = true;
     const auto done = word_.complete(0);
-    if (done.dropped) unobserved(error);
+    if (done.dropped) report_unread(); // there is no future that could have taken it
     word_t::fire(done.hooks);
     release_owner();
 }

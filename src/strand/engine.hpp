@@ -19,7 +19,9 @@ namespace plait::detail {
 /// One word counts the tasks (from bit 2 on), with two flags: closed (no more are let in) and deferred (the
 /// last one out calls on_idle()). Whoever comes too late counts itself in for a moment, and out again; but
 /// for that the count only falls after closed, so it reaches zero once. Several may be counted out at once
-/// (see pool_engine). Lifetime: counted. The executor and each thread own it; the last one deletes it.
+/// (see pool_engine).
+///
+/// Lifetime:  counted. The executor and each thread own it; the last one deletes it.
 class engine : public worker {
   public:
     engine(const char* kind, unhandled_handler handler);

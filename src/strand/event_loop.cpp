@@ -100,7 +100,7 @@ void event_loop::finish_run(detail::state_base& main_task, detail::work& queued,
         const detail::watched_loop watched{loop, loop.thread_name(), loop.slow_task_threshold()};
         const bool hooked = main_task.add_hook(hook) == detail::state_base::added::linked;
         loop.post(queued);
-        loop.drive_until([&] {
+        loop.drive_until_woken([&] { // both call wake()
             if (interrupts.take()) {
                 was_interrupted = true;
                 main_task.cancel(cancel_mode::ask);

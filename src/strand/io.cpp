@@ -40,6 +40,9 @@ constexpr std::chrono::milliseconds accept_pause{100};
 class quiet_transfer final : public transfer {
   public:
     using transfer::transfer;
+    bool await_suspend(std::coroutine_handle<> h) noexcept {
+        return writes() ? connect_or_wait(h) : accept_or_wait(h);
+    }
     struct result {
         int error;
         int descriptor; // of `accept`
@@ -96,13 +99,13 @@ task<socket> connect_to(const char* what, socket_address address, std::string na
 
 bool is_open_stream(detail::stream* s) noexcept {
     if (!s) return false;
-    const detail::spin_guard guard{s->lock()};
+    const detail::spin_guard guard{s->word()};
     return !s->closed();
 }
 
 std::uint16_t port_of(detail::stream* s) noexcept {
     if (!s) return 0;
-    const detail::spin_guard guard{s->lock()};
+    const detail::spin_guard guard{s->word()};
     return detail::local_port_of(s->descriptor());
 }
 
@@ -127,7 +130,7 @@ void socket::shutdown_write() {
     if (!stream_) return;
     int error = 0;
     {
-        const detail::spin_guard guard{stream_->lock()};
+        const detail::spin_guard guard{stream_->word()};
         // Not connected any more: there is nobody left to tell.
         if (!stream_->closed() && ::shutdown(stream_->descriptor(), SHUT_WR) != 0 && errno != ENOTCONN)
             error = errno;

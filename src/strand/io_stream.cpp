@@ -1,34 +1,22 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "strand/io_stream.hpp"
 
+#include "base/execution.hpp"
 #include "strand/io_address.hpp"
-#include "sys/errors.hpp"
 #include "sys/transfer.hpp"
 
+#include <array>
 #include <cerrno>
 #include <new>
-#include <stdexcept>
 #include <sys/socket.h>
 #include <system_error>
 
 namespace plait::detail {
 namespace {
 
-const char* waits_for(transfer::kind k) noexcept {
-    switch (k) {
-    case transfer::kind::read:
-    case transfer::kind::read_exactly:
-        return "socket read";
-    case transfer::kind::accept:
-        return "accept";
-    case transfer::kind::write:
-    case transfer::kind::write_all:
-        return "socket write";
-    case transfer::kind::connect:
-        return "connect";
-    }
-    return "socket";
-}
+// By kind.
+constexpr std::array<const char*, 7> waits_for{"socket read",  "socket read",  "accept", nullptr,
+                                               "socket write", "socket write", "connect"};
 
 } // namespace
 
@@ -39,7 +27,6 @@ int stream::attach(worker& home) noexcept {
     bool moves = false;
     try {
         at = static_cast<loop_engine*>(&home.keeper()); // every keeper is a loop
-        if (loop_ == at) home_ = &home;
         if (loop_ == at || reader_ || writer_) return 0;
         moves = loop_ != nullptr;
         detach(); // from a loop that may be gone by now, as after one `run` and before the next
@@ -56,8 +43,8 @@ int stream::attach(worker& home) noexcept {
     }
     add_owner();
     keeper.add_owner();
-    home_ = &home;
     loop_ = &keeper;
+    home_ = loop_ == &home ? loop_ : nullptr;
     registered_ = fresh;
     if (moves) flags_ |= readable | writable; // what the loop before has not told us yet
     return 0;
@@ -73,60 +60,83 @@ void stream::detach() noexcept {
     watching.release_owner();
 }
 
-bool stream::attempt(transfer& t) noexcept {
-    if (!fd_) {
-        t.error_ = closed_here;
-        return true;
-    }
-    if (place_of(t) && place_of(t) != &t) {
-        t.error_ = two_at_once;
-        return true;
-    }
-    switch (t.kind_) {
-    case transfer::kind::read:
-    case transfer::kind::read_exactly:
-        return move<true>(t);
-    case transfer::kind::write:
-    case transfer::kind::write_all:
-        return move<false>(t);
-    case transfer::kind::accept:
-        return accept_one(t);
-    case transfer::kind::connect:
-        break;
-    }
-    if (!(flags_ & writable)) return false;
-    socklen_t size = sizeof t.error_;
-    if (::getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &t.error_, &size) != 0) t.error_ = errno;
+// A short read means that it is used up. Not so when the end was seen in the same event: it gives no second
+// edge.
+inline void stream::received(transfer& t, std::size_t n) noexcept {
+    t.done_ = n;
+    if (n != t.size_ && !(flags_ & ended)) flags_ &= ~readable;
+    t.error_ = 0;
+}
+
+inline bool stream::receive(transfer& t) noexcept {
+    if (!(flags_ & readable)) return false;
+    const long n = receive_now(fd_.get(), t.data_ + t.done_, t.size_ - t.done_);
+    if (n <= 0 || t.whole()) [[unlikely]]
+        return move_on(t, n);
+    received(t, static_cast<std::size_t>(n));
     return true;
 }
 
-template <bool Reading>
-bool stream::move(transfer& t) noexcept {
-    constexpr unsigned flag = Reading ? readable : writable;
-    const bool whole = t.kind_ == (Reading ? transfer::kind::read_exactly : transfer::kind::write_all);
-    if (t.size_ == 0) return true;
-    while (flags_ & flag) {
-        std::byte* const at = t.data_ + t.done_;
-        const std::size_t room = t.size_ - t.done_;
-        const long n = Reading ? receive_now(fd_.get(), at, room) : send_now(fd_.get(), at, room);
-        if (n > 0) {
-            t.done_ += static_cast<std::size_t>(n);
-            if (t.done_ == t.size_) return true;
-            // Less than asked for: it is used up. Not so when the end was seen in the same event: it gives no
-            // second edge.
-            if (!Reading || !(flags_ & ended)) flags_ &= ~flag;
-            if (!whole) return true;
-        } else if (n == 0) {
-            if (whole) t.error_ = ended_early;
-            return true;
-        } else if (n == -EAGAIN) {
+inline bool stream::send(transfer& t) noexcept {
+    if (!(flags_ & writable)) return false;
+    const std::size_t room = t.size_ - t.done_;
+    const long n = send_now(fd_.get(), t.data_ + t.done_, room);
+    if (n != static_cast<long>(room) || n == 0) [[unlikely]]
+        return move_on(t, n);
+    t.done_ = t.size_;
+    t.error_ = 0;
+    return true;
+}
+
+// After a call that was not the first and last.
+bool stream::move_on(transfer& t, long moved) noexcept {
+    const unsigned flag = t.writes() ? writable : readable;
+    for (;;) {
+        if (moved > 0) {
+            t.done_ += static_cast<std::size_t>(moved);
+            const bool all = t.done_ == t.size_;
+            if (!all && (t.writes() || !(flags_ & ended))) flags_ &= ~flag;
+            if (all || !t.whole()) break;
+            if (!(flags_ & flag)) return false;
+        } else if (moved == -EAGAIN) {
             flags_ &= ~flag;
-        } else if (n != -EINTR) {
-            t.error_ = static_cast<int>(-n);
+            return false;
+        } else if (!fd_) {
+            t.error_ = closed_here;
+            return true;
+        } else if (t.size_ == 0) {
+            break; // nothing asked for, whatever the kernel says to that
+        } else if (moved == 0) {
+            t.error_ = t.whole() ? ended_early : 0;
+            return true;
+        } else if (moved != -EINTR) {
+            t.error_ = static_cast<int>(-moved);
             return true;
         }
+        const std::size_t done = t.done_;
+        moved = t.writes() ? send_now(fd_.get(), t.data_ + done, t.size_ - done)
+                           : receive_now(fd_.get(), t.data_ + done, t.size_ - done);
     }
-    return false;
+    t.error_ = 0;
+    return true;
+}
+
+bool stream::see_connected(transfer& t) noexcept {
+    if (!(flags_ & writable)) return false;
+    socklen_t size = sizeof t.error_;
+    if (!fd_)
+        t.error_ = closed_here;
+    else if (::getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &t.error_, &size) != 0)
+        t.error_ = errno;
+    return true;
+}
+
+inline bool stream::attempt_reading(transfer& t) noexcept {
+    return t.kind_ == transfer::kind::accept ? accept_one(t) : receive(t);
+}
+
+bool stream::attempt_writing(transfer& t) noexcept {
+    return t.kind_ == transfer::kind::connect ? see_connected(t) : send(t);
 }
 
 bool stream::accept_one(transfer& t) noexcept {
@@ -134,6 +144,7 @@ bool stream::accept_one(transfer& t) noexcept {
         const int fd = ::accept4(fd_.get(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             t.done_ = static_cast<std::size_t>(fd);
+            t.error_ = 0;
             return true;
         }
         switch (errno) {
@@ -149,7 +160,7 @@ bool stream::accept_one(transfer& t) noexcept {
         case ENOTSOCK:
         case EOPNOTSUPP:
         case EFAULT:
-            t.error_ = errno;
+            t.error_ = fd_ ? errno : closed_here;
             return true;
         default:
             break; // of the connection, which is gone: the next one (accept(2) lists them)
@@ -158,29 +169,62 @@ bool stream::accept_one(transfer& t) noexcept {
     return false;
 }
 
+// What is over is resumed at once rather than queued, so that a peer has its answer before the next one's
+// question is read. First the case of a task that waits to read, and finds something.
 void stream::ready(std::uint32_t events) noexcept {
-    transfer* over[2] = {nullptr, nullptr};
-    {
-        const spin_guard guard{lock_};
-        if (!fd_) return; // closed since this batch was fetched
-        if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) flags_ |= ended | readable;
-        if (events & (EPOLLHUP | EPOLLERR)) flags_ |= writable;
-        if (events & EPOLLIN) flags_ |= readable;
-        if (events & EPOLLOUT) flags_ |= writable;
-        if (reader_ && attempt(*reader_)) over[0] = end(reader_, reader_->error_);
-        if (writer_ && attempt(*writer_)) over[1] = end(writer_, writer_->error_);
+    constexpr std::uint32_t ends = EPOLLRDHUP | EPOLLHUP | EPOLLERR;
+    if (!try_lock()) [[unlikely]]
+        return sort_out(events);
+    transfer* const t = reader_;
+    if ((events & (EPOLLIN | ends)) != EPOLLIN || writer_ || !t || t->kind_ != transfer::kind::read)
+        [[unlikely]] {
+        unlock();
+        return sort_out(events);
     }
-    for (transfer* t : over)
-        if (t) t->post();
+    flags_ |= events & (readable | writable);
+    const long n = receive_now(fd_.get(), t->data_, t->size_);
+    if (n <= 0) [[unlikely]]
+        return have_moved(*t, n);
+    received(*t, static_cast<std::size_t>(n));
+    hand_over(*t, reader_);
 }
 
-// Under the lock, so no canceller can have been first: it would have unlinked it.
-transfer* stream::end(transfer*& place, int error) noexcept {
-    transfer* t = std::exchange(place, nullptr);
-    if (!t) return nullptr;
-    t->error_ = error;
-    t->over_ = true;
-    return t->complete() ? t : nullptr;
+// Under the lock, which it gives back: after a call for `t` that moved nothing.
+[[gnu::noinline]] void stream::have_moved(transfer& t, long n) noexcept {
+    if (move_on(t, n)) return hand_over(t, reader_);
+    unlock();
+}
+
+// Under the lock, which it gives back: `t` is over, and is resumed. This may be gone then.
+inline void stream::hand_over(transfer& t, transfer*& place) noexcept {
+    place = nullptr;
+    t.complete_pending();
+    unlock();
+    if (worker* const loop = t.bound()) [[likely]]
+        static_cast<loop_engine*>(loop)->resume_now(t);
+    else
+        t.post();
+}
+
+[[gnu::noinline]] void stream::sort_out(std::uint32_t events) noexcept {
+    lock();
+    flags_ |= events & (readable | writable);
+    if (events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) flags_ |= ended | readable;
+    if (events & (EPOLLHUP | EPOLLERR)) flags_ |= writable;
+    transfer* const reader = reader_ && attempt_reading(*reader_) ? reader_ : nullptr;
+    transfer* const writer = writer_ && attempt_writing(*writer_) ? writer_ : nullptr;
+    if (!reader || !writer) {
+        if (reader) return hand_over(*reader, reader_);
+        if (writer) return hand_over(*writer, writer_);
+        return unlock();
+    }
+    // Not at once: the first may drive the loop until the second has gone on.
+    reader_ = writer_ = nullptr;
+    reader->complete_pending();
+    writer->complete_pending();
+    unlock();
+    reader->post();
+    writer->post();
 }
 
 void stream::close() noexcept {
@@ -188,8 +232,8 @@ void stream::close() noexcept {
     {
         const spin_guard guard{lock_};
         if (!fd_) return;
-        over[0] = end(reader_, closed_here);
-        over[1] = end(writer_, closed_here);
+        over[0] = close_on(reader_);
+        over[1] = close_on(writer_);
         detach();
         fd_.reset();
         flags_ |= readable | writable; // whoever asks is told at once
@@ -198,104 +242,142 @@ void stream::close() noexcept {
         if (t) t->post();
 }
 
+// Under the lock, so no canceller can have been first: it would have unlinked it. But one may be on its way.
+transfer* stream::close_on(transfer*& place) noexcept {
+    transfer* const t = std::exchange(place, nullptr);
+    if (!t) return nullptr;
+    if (!std::exchange(t->holds_, true)) add_owner();
+    t->error_ = closed_here;
+    t->complete_pending();
+    return t;
+}
+
 std::string stream::peer() noexcept {
     const spin_guard guard{lock_};
     return peer_text(fd_.get());
 }
 
-bool transfer::await_ready() {
-    execution& e = current();
-    context& scope = e.scope ? *e.scope : running_scope();
-    scope.check();
-    if (!stream_) {
-        error_ = stream::not_a_socket;
-        return over_ = true;
+// The scope's own flag decides: a canceller that comes later finds it linked.
+inline bool stream::link(transfer& t, context& scope, std::coroutine_handle<> h) noexcept {
+    const bool here = home_ == scope.home;
+    if (!t.arm_pending(scope, h, waits_for[static_cast<std::size_t>(t.kind_)], here ? loop_ : nullptr))
+        return false;
+    place_of(t) = &t;
+    if (!here) {
+        t.holds_ = true;
+        add_owner();
     }
-    {
-        const spin_guard guard{stream_->lock()};
-        error_ = stream_->attached(*scope.home);
-        if (error_ == 0 && stream_->idle_for(*this)) return false;
-        over_ = error_ != 0 || stream_->attempt(*this);
-    }
-    return over_ && e.budget != 0 && e.budget-- != 0; // as spend_budget()
+    return true;
 }
 
-bool transfer::await_suspend(std::coroutine_handle<> h) noexcept {
-    if (!arm(h, waits_for(kind_))) return false;
-    if (over_) {
-        // The task has had its share of awaits that need not wait: to the back of the queue, the result in
-        // hand.
-        if (!complete_at_once()) return settle();
-        post();
-        return true;
+// Under the lock, which it gives back: how await_suspend ends after an attempt. The result is in hand, or the
+// scope is stopped: false; the task waits, and may run elsewhere already: true.
+bool stream::conclude(transfer& t, bool over, std::coroutine_handle<> h) noexcept {
+    execution& e = this_execution;
+    if (!over && t.size_ != 0) {
+        const bool waits = link(t, *e.scope, h);
+        unlock();
+        return waits;
     }
-    stream_->add_owner();
-    holds_ = true;
-    {
-        const spin_guard guard{stream_->lock()};
-        transfer*& place = stream_->place_of(*this);
-        // An event may have come meanwhile, or another reader.
-        if (place || !stream_->idle_for(*this)) over_ = stream_->attempt(*this);
-        if (!over_ && pend()) {
-            place = this;
-            return true; // from the unlocking on the task may run elsewhere
+    if (!over) t.error_ = 0; // nothing was asked for
+    if (e.budget != 0) {
+        --e.budget;
+        unlock();
+        return false;
+    }
+    // The task has had its share of awaits that need not wait: to the back of the queue, the result in hand.
+    const bool gives_way = t.arm_done(*e.scope, h, waits_for[static_cast<std::size_t>(t.kind_)]);
+    unlock();
+    if (gives_way) t.post();
+    return gives_way;
+}
+
+template <stream::attempt Attempt>
+[[gnu::noinline]] bool stream::begin(transfer& t, std::coroutine_handle<> h) noexcept {
+    context* const scope = this_execution.scope;
+    stream* const self = t.stream_;
+    if (!scope || !self) {
+        t.error_ = scope ? not_a_socket : no_task;
+        return false;
+    }
+    if (scope->stopped()) return false;
+    self->lock();
+    const int error = self->home_ == scope->home ? 0 : self->attach(*scope->home);
+    if (error != 0 || self->place_of(t)) {
+        t.error_ = error != 0 ? error : two_at_once;
+        return self->conclude(t, true, h);
+    }
+    return self->conclude(t, (self->*Attempt)(t), h);
+}
+
+// The same, after a call that was not all.
+[[gnu::noinline]] bool stream::end_moving(transfer& t, long n) noexcept {
+    ++this_execution.budget;
+    return t.stream_->conclude(t, t.stream_->move_on(t, n), t.noted());
+}
+
+// begin(), for what happens at each message: without a call, and with few registers. What is needed after the
+// system call is read again.
+template <bool Reading>
+inline bool stream::move_or_wait(transfer& t, std::coroutine_handle<> h) noexcept {
+    constexpr attempt attempted = Reading ? &stream::receive : &stream::send;
+    execution& e = this_execution;
+    context* const scope = e.scope;
+    stream* const self = t.stream_;
+    if (!scope) [[unlikely]]
+        return begin<attempted>(t, h);
+    if (!self) [[unlikely]]
+        return begin<attempted>(t, h);
+    if (scope->stopped() || !self->try_lock()) [[unlikely]]
+        return begin<attempted>(t, h);
+    transfer*& place = Reading ? self->reader_ : self->writer_;
+    if (self->home_ != scope->home || place) [[unlikely]] {
+        self->unlock();
+        return begin<attempted>(t, h);
+    }
+    if (self->flags_ & (Reading ? readable : writable)) {
+        if (e.budget == 0) [[unlikely]] {
+            self->unlock();
+            return begin<attempted>(t, h);
         }
+        --e.budget;
+        t.note(h);
+        const std::size_t size = t.size_;
+        const long n =
+            Reading ? receive_now(self->fd_.get(), t.data_, size) : send_now(self->fd_.get(), t.data_, size);
+        if (n <= 0 || (Reading ? t.whole() : n != static_cast<long>(size))) [[unlikely]]
+            return end_moving(t, n);
+        if constexpr (Reading) {
+            t.stream_->received(t, static_cast<std::size_t>(n));
+        } else {
+            t.done_ = static_cast<std::size_t>(n);
+            t.error_ = 0;
+        }
+        t.stream_->unlock();
+        return false;
     }
-    if (over_) complete_at_once();
-    return settle();
-}
-
-bool transfer::withdraw() noexcept {
-    const spin_guard guard{stream_->lock()}; // our share keeps it alive
-    return waiter::withdraw();
-}
-
-void transfer::unlink() noexcept { stream_->place_of(*this) = nullptr; }
-
-void transfer::give_back() noexcept {
-    holds_ = false;
-    stream_->release_owner();
-}
-
-void transfer::fail() {
-    if (!over_) {
-        let_go();
-        throw cancelled{};
+    if (t.size_ == 0) [[unlikely]] {
+        self->unlock();
+        return begin<attempted>(t, h);
     }
-    throw_error();
+    const bool waits = t.arm_pending(*scope, h, Reading ? "socket read" : "socket write", self->loop_);
+    if (waits) [[likely]]
+        place = &t;
+    self->unlock();
+    return waits;
 }
 
-void transfer::finish_quietly() {
-    let_go();
-    if (!over_) throw cancelled{};
+bool transfer::read_or_wait(std::coroutine_handle<> h) noexcept {
+    return stream::move_or_wait<true>(*this, h);
 }
-
-void transfer::throw_error() {
-    struct giver {
-        transfer& t;
-        ~giver() { t.let_go(); }
-    } const give_back{*this};
-    const bool reading = reads();
-    const std::string attempted = reading ? "socket: cannot read from " : "socket: cannot write to ";
-    switch (error_) {
-    case stream::closed_here:
-        throw closed_error{std::string{reading ? "socket: cannot read" : "socket: cannot write"} +
-                           ": this side has closed it"};
-    case stream::not_a_socket:
-        throw std::logic_error{"socket: read or write on one that holds no connection (moved from, or never "
-                               "connected)"};
-    case stream::two_at_once:
-        throw std::logic_error{std::string{"socket: two tasks "} + (reading ? "read from" : "write to") +
-                               " it at the same time; let one task do it, or guard it by an async_mutex"};
-    case stream::ended_early:
-        throw closed_error{attempted + stream_->peer() + ": it ended after " + std::to_string(done_) +
-                           " of " + std::to_string(size_) + " bytes"};
-    case EPIPE:
-    case ECONNRESET:
-        throw closed_error{attempted + stream_->peer() + ": " + errno_text(error_)};
-    default:
-        throw_errno(error_, attempted + stream_->peer());
-    }
+bool transfer::write_or_wait(std::coroutine_handle<> h) noexcept {
+    return stream::move_or_wait<false>(*this, h);
+}
+bool transfer::accept_or_wait(std::coroutine_handle<> h) noexcept {
+    return stream::begin<&stream::accept_one>(*this, h);
+}
+bool transfer::connect_or_wait(std::coroutine_handle<> h) noexcept {
+    return stream::begin<&stream::see_connected>(*this, h);
 }
 
 } // namespace plait::detail

@@ -18,29 +18,30 @@ namespace plait::detail {
 ///
 /// One spin lock guards all of it, held across at most one run of non-blocking calls, so that any thread may
 /// use the socket: the loop that watches it, the tasks of a pool, a canceller. Moving bytes and deciding that
-/// the wait is over are one step under it, so a cancelled read has taken nothing.
+/// the wait is over are one step under it, so a cancelled read has taken nothing. It guards the words of the
+/// transfers too.
 ///
-/// Owners: the handle, each registration with a loop, each transfer that has suspended.
+/// Owners: the handle, each registration with a loop, and each transfer that a canceller may look at while
+/// the handle goes: one that has suspended in a pool's task, or was ended by close(). A transfer of a loop's
+/// task is bound to the loop instead: there only it is ended, but by close(), and cancelled.
 class stream final : public pooled {
   public:
-    enum : int { closed_here = -1, two_at_once = -2, ended_early = -3, not_a_socket = -4 };
+    enum : int {
+        closed_here = -2,
+        two_at_once = -3,
+        ended_early = -4,
+        not_a_socket = -5,
+        no_task = -6
+    }; // see transfer::unfinished
 
     /// `known`: which of readable and writable to try before the first event.
     stream(unique_fd fd, unsigned known) noexcept : fd_{std::move(fd)}, flags_{known} {}
 
-    static constexpr unsigned readable = 1, writable = 2, ended = 4;
-    static unsigned flag_of(const transfer& t) noexcept { return t.reads() ? readable : writable; }
-
-    /// Under the lock: is there anything to attempt, or to complain about?
-    bool idle_for(const transfer& t) const noexcept { return !(flags_ & flag_of(t)) && t.size_ != 0; }
-    /// Under the lock: as attach(), at the price of a comparison if it is.
-    int attached(worker& home) noexcept { return home_ == &home ? 0 : attach(home); }
+    static constexpr unsigned readable = EPOLLIN, writable = EPOLLOUT, ended = EPOLLRDHUP;
 
     /// Under the lock: watched from now on by the loop that keeps `home`'s descriptors, unless somebody waits
     /// by another one. 0 or an errno.
     int attach(worker& home) noexcept;
-    /// Under the lock: moves what can be moved. True: over.
-    bool attempt(transfer& t) noexcept;
     /// Ends all waits with closed_error, and the descriptor.
     void close() noexcept;
 
@@ -49,8 +50,9 @@ class stream final : public pooled {
         if (owners_.fetch_sub(1, order::acq_rel) == 1) delete this;
     }
 
-    atomic<std::uint32_t>& lock() noexcept { return lock_; }
-    transfer*& place_of(const transfer& t) noexcept { return t.reads() ? reader_ : writer_; }
+    /// The lock's.
+    atomic<std::uint32_t>& word() noexcept { return lock_; }
+    transfer*& place_of(const transfer& t) noexcept { return t.writes() ? writer_ : reader_; }
 
     /// Under the lock.
     int descriptor() const noexcept { return fd_.get(); }
@@ -75,18 +77,49 @@ class stream final : public pooled {
     ~stream() = default;
     void ready(std::uint32_t events) noexcept;
     void detach() noexcept;
-    transfer* end(transfer*& place, int error) noexcept;
-    template <bool Reading>
-    bool move(transfer& t) noexcept;
+    bool try_lock() noexcept { return lock_.exchange(1, order::acquire) == 0; }
+    void lock() noexcept {
+        for (unsigned round = 0; !try_lock(); ++round) system_policy::pause(round);
+    }
+    void unlock() noexcept { lock_.store(0, order::release); }
+
+    // Under the lock: what a transfer does; true: it is over.
+    using attempt = bool (stream::*)(transfer& t) noexcept;
+    bool receive(transfer& t) noexcept;
+    bool send(transfer& t) noexcept;
     bool accept_one(transfer& t) noexcept;
+    bool see_connected(transfer& t) noexcept;
+    bool attempt_reading(transfer& t) noexcept;
+    bool attempt_writing(transfer& t) noexcept;
+    bool move_on(transfer& t, long moved) noexcept;
+    void received(transfer& t, std::size_t n) noexcept;
+
+    // await_suspend.
+    friend class transfer;
+    template <attempt Attempt>
+    static bool begin(transfer& t, std::coroutine_handle<> h) noexcept;
+    template <bool Reading>
+    static bool move_or_wait(transfer& t, std::coroutine_handle<> h) noexcept;
+    static bool end_moving(transfer& t, long n) noexcept;
+    bool conclude(transfer& t, bool over, std::coroutine_handle<> h) noexcept;
+    bool link(transfer& t, context& scope, std::coroutine_handle<> h) noexcept;
+
+    // The end of a wait.
+    void sort_out(std::uint32_t events) noexcept;
+    void have_moved(transfer& t, long n) noexcept;
+    void hand_over(transfer& t, transfer*& place) noexcept;
+    transfer* close_on(transfer*& place) noexcept;
 
     atomic<std::uint32_t> lock_{0};
     atomic<std::uint32_t> owners_{1};
     unique_fd fd_; // guarded by lock_, as all that follows
     unsigned flags_;
-    transfer* reader_ = nullptr;  // or acceptor
-    transfer* writer_ = nullptr;  // or connector
-    worker* home_ = nullptr;      // whose keeper `loop_` is
+    transfer* reader_ = nullptr; // or acceptor
+    transfer* writer_ = nullptr; // or connector
+    // `loop_` where it is the waiting tasks' own, so that they run on its thread. For other workers, which
+    // keep no share here and may be gone, with another one at their address, the keeper is asked for each
+    // time.
+    worker* home_ = nullptr;
     loop_engine* loop_ = nullptr; // that watches it; owns a share of it
     registration* registered_ = nullptr;
 };

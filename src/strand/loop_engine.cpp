@@ -1,15 +1,16 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "strand/loop_engine.hpp"
 
+#include "base/execution.hpp"
 #include "strand/locals.hpp"
 #include "strand/watchdog.hpp"
 #include "sys/errors.hpp"
+#include "sys/event_wait.hpp"
 
 #include <algorithm>
 #include <cerrno>
 #include <chrono>
 #include <ctime>
-#include <limits>
 #include <pthread.h>
 #include <sys/eventfd.h>
 
@@ -21,7 +22,6 @@ loop_engine::loop_engine(const char* kind, const char* thread_name, unhandled_ha
       epoll_{above_stdio(unique_fd{::epoll_create1(EPOLL_CLOEXEC)})},
       event_{above_stdio(unique_fd{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)})},
       timers_{std::chrono::steady_clock::now()},
-      now_{std::chrono::steady_clock::now()},
       idle_{*this},
       locals_{new locals} {
     const int error = errno;
@@ -54,10 +54,10 @@ loop_engine::~loop_engine() {
     delete locals_;
 }
 
-bool loop_engine::is_current() const noexcept { return current().runs(*this); }
+bool loop_engine::is_current() const noexcept { return this_execution.runs(*this); }
 
 void loop_engine::post(work& w) noexcept {
-    if (is_current())
+    if (this_execution.worker == this)
         ready_.push(w);
     else {
         const int fd = event_.get(); // before the push: afterwards the loop may end, and be gone
@@ -66,7 +66,8 @@ void loop_engine::post(work& w) noexcept {
 }
 
 void loop_engine::wake() noexcept {
-    announced_writes_.fetch_add(1, order::relaxed);
+    // release: pairs with drive_until_woken().
+    announced_writes_.fetch_add(1, order::release);
     write_event(event_.get());
 }
 
@@ -113,9 +114,8 @@ void loop_engine::drop_retired() noexcept {
 
 void loop_engine::remove_watch(int fd, watch& w) noexcept {
     unwatch(fd);
-    for (int i = 0; i < event_count_; ++i)
-        if (events_[static_cast<std::size_t>(i)].data.ptr == &w)
-            events_[static_cast<std::size_t>(i)].data.ptr = nullptr;
+    for (epoll_event* e = next_event_; e != end_of_events_; ++e)
+        if (e->data.ptr == &w) e->data.ptr = nullptr;
 }
 
 loop_engine::session::session(loop_engine& l) noexcept : before_{current()} {
@@ -200,16 +200,62 @@ void loop_engine::clear_locals() noexcept {
     locals_->clear();
 }
 
-void loop_engine::turn() noexcept {
-    take_inbox();
-    if (ready_.empty() && batch_.empty()) {
-        poll(true);
-        return;
+inline void loop_engine::take_events(long n) noexcept {
+    next_event_ = events_.data();
+    end_of_events_ = next_event_ + std::max(n, 0L); // a signal may have come first
+    resumes_at_poll_ = resumes();
+    now_ = time_point{};
+}
+
+// After inbox_.try_sleep(), and an end of the sleep. Producers need not write any more.
+inline void loop_engine::wake_up() noexcept {
+    if (inbox_.wake_up()) [[unlikely]] {
+        ++producer_writes_;
+        take_inbox();
     }
-    const bool due =
-        resumes() - resumes_at_poll_ >= poll_every || std::chrono::steady_clock::now() - now_ >= poll_after;
-    if (due) poll(false);
+    if (watchdog_wants_to_know() && slow_task_threshold_ != nanoseconds::zero()) [[unlikely]]
+        unpark_watchdog();
+}
+
+// One by one: a task that is told goes on at once, and the other side has its answer while we read the next
+// question. Told all first, a thousand connections had 0.83 of a raw loop's rate, so 0.93.
+inline void loop_engine::tell_events() noexcept {
+    while (next_event_ != end_of_events_) {
+        const epoll_event& e = *next_event_++;
+        if (auto* w = static_cast<watch*>(e.data.ptr)) w->ready(e.events);
+    }
+}
+
+void loop_engine::turn() noexcept {
+    if (!nothing_to_do() || !inbox_.try_sleep()) return busy_turn();
+    if (!timers_.empty() || retired_.load(order::relaxed)) {
+        sleep();
+    } else {
+        take_events(wait_without_limit(epoll_.get(), events_.data(), events_.size()));
+        wake_up();
+    }
+    if (!ready_.empty()) run_ready();
+    tell_events();
+}
+
+// Nothing may be ready all the same: events in hand, and a task that was told of one drives the loop.
+[[gnu::noinline]] void loop_engine::busy_turn() noexcept {
+    take_inbox();
+    if (poll_is_due()) poll();
     run_ready();
+    tell_events();
+}
+
+bool loop_engine::poll_is_due() const noexcept {
+    if (resumes() - resumes_at_poll_ >= poll_every) return true;
+    const time_point now = std::chrono::steady_clock::now();
+    if (now_ == time_point{}) now_ = now;
+    return now - now_ >= poll_after;
+}
+
+time_point loop_engine::coarse_now() const noexcept {
+    if (now_ == time_point{}) now_ = std::chrono::steady_clock::now();
+    return now_;
 }
 
 void loop_engine::take_inbox() noexcept {
@@ -222,71 +268,47 @@ void loop_engine::take_inbox() noexcept {
 
 void loop_engine::run_ready() noexcept {
     batch_.append(ready_); // not empty if a task drives the loop itself (serial in serial)
-    std::uint64_t n = resumes();
     while (work* w = batch_.pop()) {
-        running_.store(reinterpret_cast<std::uintptr_t>(w->run_), order::relaxed);
-        resumes_.store(++n, order::relaxed);
+        count(*w);
         w->run();
         // A long batch must not hold up timers and descriptors (C28).
-        if (n - resumes_at_poll_ >= poll_every) {
-            poll(false);
+        if (resumes() - resumes_at_poll_ >= poll_every) {
+            poll();
+            tell_events();
             take_inbox();
         }
     }
 }
 
-// The number of events; -1 if a signal came first.
-int loop_engine::wait_for_events(const timespec* limit) noexcept {
-    static constinit atomic<std::uint32_t> coarse{0};
-    const int room = static_cast<int>(events_.size());
-    if (coarse.load(order::relaxed) == 0) {
-        const int n = ::epoll_pwait2(epoll_.get(), events_.data(), room, limit, nullptr);
-        // Linux before 5.11, some containers' filters, valgrind: without it the loop would spin.
-        if (n >= 0 || (errno != ENOSYS && errno != EPERM)) return n;
-        coarse.store(1, order::relaxed);
-    }
-    int milliseconds = -1;
-    if (limit) { // rounded up: a deadline must have passed
-        const auto exact = std::chrono::seconds{limit->tv_sec} + nanoseconds{limit->tv_nsec};
-        const auto whole = std::chrono::ceil<std::chrono::milliseconds>(exact).count();
-        milliseconds = static_cast<int>(std::min<std::int64_t>(whole, std::numeric_limits<int>::max()));
-    }
-    return ::epoll_wait(epoll_.get(), events_.data(), room, milliseconds);
+void loop_engine::poll() noexcept {
+    tell_events(); // the rest, before the next ones take their place
+    drop_retired();
+    constexpr timespec at_once{};
+    take_events(wait_for_events(epoll_.get(), events_.data(), events_.size(), at_once));
+    fire_timers();
 }
 
-void loop_engine::poll(bool may_sleep) noexcept {
+// After inbox_.try_sleep().
+[[gnu::noinline]] void loop_engine::sleep() noexcept {
     drop_retired();
-    bool asleep = false;
-    timespec timeout{};
-    timespec* limit = &timeout;
-    if (may_sleep && inbox_.try_sleep()) {
-        asleep = true;
-        const time_point next = timers_.next();
-        if (next == time_point::max()) {
-            limit = nullptr;
-        } else {
-            const auto left = next - std::chrono::steady_clock::now();
-            if (left > nanoseconds::zero()) {
-                timeout.tv_sec = static_cast<time_t>(left / std::chrono::seconds{1});
-                timeout.tv_nsec = static_cast<long>((left % std::chrono::seconds{1}).count());
-            }
-        }
+    const time_point next = timers_.next();
+    if (next == time_point::max()) {
+        take_events(wait_without_limit(epoll_.get(), events_.data(), events_.size()));
+    } else {
+        const auto left = std::max(next - std::chrono::steady_clock::now(), nanoseconds::zero());
+        const timespec limit{static_cast<time_t>(left / std::chrono::seconds{1}),
+                             static_cast<long>((left % std::chrono::seconds{1}).count())};
+        take_events(wait_for_events(epoll_.get(), events_.data(), events_.size(), limit));
     }
-    event_count_ = wait_for_events(limit);
-    if (asleep) { // awake: producers need not write any more
-        if (inbox_.wake_up()) ++producer_writes_;
-        if (slow_task_threshold_ != nanoseconds::zero()) tell_watchdog();
-        take_inbox();
-    }
+    wake_up();
+    fire_timers();
+}
+
+// Before any task is resumed: equal deadlines set all their flags first (C25).
+void loop_engine::fire_timers() noexcept {
+    if (timers_.empty()) return;
     now_ = std::chrono::steady_clock::now();
-    resumes_at_poll_ = resumes();
-    // Before any task is resumed: equal deadlines set all their flags first (C25).
     timers_.fire_due(now_);
-    for (int i = 0; i < event_count_; ++i) {
-        const epoll_event& e = events_[static_cast<std::size_t>(i)];
-        if (auto* w = static_cast<watch*>(e.data.ptr)) w->ready(e.events);
-    }
-    event_count_ = 0;
 }
 
 } // namespace plait::detail

@@ -30,9 +30,10 @@ struct watch {
 
 /// An event loop: the work, timers and descriptors of one thread.
 ///
-/// A turn: take the inbox, fire what is due, run what was ready when the turn began (what it makes ready
-/// waits for the next turn), poll. Invariant: the thread sleeps only after `inbox::try_sleep` said so and
-/// nothing was ready, and then until the next deadline, an event, or the one producer that finds it asleep.
+/// A turn: take the inbox, poll if it is time, run what was ready when the turn began (what it makes ready
+/// waits for the next turn), tell the events one by one. Invariant: the thread sleeps only after
+/// `inbox::try_sleep` said so and nothing was ready, and then until the next deadline, an event, or the one
+/// producer that finds it asleep.
 class loop_engine final : public engine {
   public:
     loop_engine(const char* kind, const char* thread_name, unhandled_handler handler);
@@ -42,11 +43,17 @@ class loop_engine final : public engine {
     /// Destroys the worker_locals; nobody drives it, or this thread does.
     void clear_locals() noexcept;
 
+    /// From watch::ready(): resumes a task of this loop at once.
+    void resume_now(waiter& w) noexcept {
+        count(w);
+        w.resume_now();
+    }
+
     void post(work& w) noexcept override;
     bool is_current() const noexcept override;
     bool single_threaded() const noexcept override { return true; }
     worker& keeper() override { return *this; }
-    time_point coarse_now() const noexcept override { return now_; }
+    time_point coarse_now() const noexcept override;
     void add_timer(timer& t) noexcept override { timers_.add(t); }
     void remove_timer(timer& t) noexcept override { timers_.remove(t); }
 
@@ -73,6 +80,19 @@ class loop_engine final : public engine {
     void drive_until(Done&& done) {
         const session here{*this};
         while (!done()) turn();
+    }
+
+    /// The same for what can change only before somebody calls wake().
+    template <class Done>
+    void drive_until_woken(Done&& done) {
+        const session here{*this};
+        for (;;) {
+            // acquire: pairs with wake(), so that `done` sees what it is about.
+            const std::uint64_t wakes = announced_writes_.load(order::acquire);
+            if (done()) return;
+            do turn();
+            while (announced_writes_.load(order::relaxed) == wakes);
+        }
     }
 
     /// Once round what is ready now: what tasks that have ended left to be done, such as timers to be
@@ -117,9 +137,22 @@ class loop_engine final : public engine {
     void turn() noexcept;
     void take_inbox() noexcept;
     void run_ready() noexcept;
-    void poll(bool may_sleep) noexcept;
-    int wait_for_events(const timespec* limit) noexcept;
+    bool nothing_to_do() const noexcept {
+        return ready_.empty() && batch_.empty() && next_event_ == end_of_events_;
+    }
+    bool poll_is_due() const noexcept;
+    void busy_turn() noexcept;
+    void poll() noexcept;
+    void sleep() noexcept;
+    void wake_up() noexcept;
+    void take_events(long n) noexcept;
+    void tell_events() noexcept;
+    void fire_timers() noexcept;
     void drop_retired() noexcept;
+    void count(const work& w) noexcept {
+        running_.store(reinterpret_cast<std::uintptr_t>(w.run_), order::relaxed);
+        resumes_.store(resumes() + 1, order::relaxed);
+    }
 
     void write_event(int fd) noexcept;
 
@@ -134,13 +167,16 @@ class loop_engine final : public engine {
     work_queue ready_;
     work_queue batch_; // what was ready when the turn began
     timers timers_;
-    time_point now_;
+    // Of the last poll; 0: nobody has asked since, as when there are no timers.
+    mutable time_point now_{};
     atomic<std::uint64_t> resumes_{0};
     atomic<std::uintptr_t> running_{0};
     nanoseconds slow_task_threshold_{0};
     std::uint64_t resumes_at_poll_ = 0;
     std::array<epoll_event, 256> events_;
-    int event_count_ = 0;             // of the batch being handled
+    // Of the batch in hand: what is still to be told. A task that is told may drive the loop itself.
+    epoll_event* next_event_ = nullptr;
+    epoll_event* end_of_events_ = nullptr;
     atomic<watch*> retired_{nullptr}; // pushed by any thread, taken before a poll
     atomic<std::uint32_t> stopping_{0};
     // Writes to event_ that have happened or are under way: by wake(), and by producers that found us asleep.

@@ -79,11 +79,11 @@ class watched_loop {
 extern atomic<std::uint32_t> watchdog_parked;
 void unpark_watchdog() noexcept;
 
-/// The loop has just woken up.
-inline void tell_watchdog() noexcept {
+/// For a loop that has just woken up: does it have to call unpark_watchdog()?
+inline bool watchdog_wants_to_know() noexcept {
     // seq_cst: pairs with the watchdog's store before its last look at who sleeps. Either it sees us awake,
     // or we see it parked; otherwise a task could hold the loop for ever unseen.
-    if (watchdog_parked.load(order::seq_cst) != 0) unpark_watchdog();
+    return watchdog_parked.load(order::seq_cst) != 0;
 }
 
 /// How often it has looked, for tests.

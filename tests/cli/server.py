@@ -34,6 +34,7 @@ class Connection:
         self.sock = sock
         self.number = number
         self.kept = b""
+        self.counted = 0
 
     def read_request(self, turn):
         data = self.kept
@@ -49,12 +50,21 @@ class Connection:
         for part in parts:
             self.sock.sendall(part if isinstance(part, bytes) else part.encode("latin-1"))
 
+    def count_out(self):
+        """No longer active. Before the last byte: with that the client may begin the next request elsewhere."""
+        with self.server.lock:
+            self.server.active -= self.counted
+            self.counted = 0
+
     def answer(self, body=b"", status="200 OK", headers=(), length=True):
         """A correct answer: status line, headers, Content-Length, body."""
         lines = [f"HTTP/1.1 {status}"] + list(headers)
         if length:
             lines.append(f"Content-Length: {len(body)}")
-        self.send("\r\n".join(lines) + "\r\n\r\n", body)
+        whole = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n" + body
+        self.send(whole[:-1])
+        self.count_out()
+        self.send(whole[-1:])
 
     def reset(self):
         """RST instead of FIN: linger of zero seconds."""
@@ -192,13 +202,13 @@ class Server:
                 with self.lock:
                     self.requests.append(request)
                     self.active += 1
+                    connection.counted = 1
                     self.most_active = max(self.most_active, self.active)
                     self.lock.notify_all()
                 try:
                     again = self.handler(connection, request)
                 finally:
-                    with self.lock:
-                        self.active -= 1
+                    connection.count_out()
                 if not again:
                     break
         except (OSError, ssl.SSLError, ValueError):

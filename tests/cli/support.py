@@ -11,10 +11,12 @@ import functools
 import json
 import os
 import pathlib
+import select
 import signal
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
@@ -92,6 +94,10 @@ def stack_of(pid):
         return "(no eu-stack)"
 
 
+# UBSan looks at memory through a pipe, and takes every object for a broken one where it cannot make one.
+needs_no_descriptors = unittest.skipIf(os.environ.get("PLAIT_SANITIZER"), "the sanitizer needs descriptors itself")
+
+
 class CommandTest(unittest.TestCase):
     """A test with a directory of its own (self.path), an output directory (self.dir) and the command."""
 
@@ -162,6 +168,13 @@ class CommandTest(unittest.TestCase):
         path = self.path / name
         path.write_bytes(b"".join((line if isinstance(line, bytes) else line.encode()) + b"\n" for line in lines))
         return path
+
+    def wait_until(self, true, seconds=WATCHDOG):
+        """Until true() is; what a test waits for where nobody tells."""
+        deadline = time.monotonic() + seconds
+        while not true():
+            self.assertLess(time.monotonic(), deadline, "it did not come about")
+            select.select([], [], [], 0.005)
 
     # Looking ------------------------------------------------------------------------------------------------
 

@@ -2,13 +2,19 @@
 # limit: 90
 """What stands in the way on the disk, and disks, descriptors and directories that give out."""
 
+import fcntl
 import os
+import resource
 import shutil
 import subprocess
 import unittest
 
 import support
 from server import Server, body_of, whole
+
+
+def held(connection, request):
+    return connection.hold() and whole(connection, request)
 
 
 class InTheWay(support.CommandTest):
@@ -198,6 +204,112 @@ class GivingOut(support.CommandTest):
         self.assertEqual(150, len(self.files()))
         if executor != "serial":
             self.assert_says(r"(?i)descriptor|RLIMIT_NOFILE|ulimit -n", result)
+
+    @support.each_executor
+    def test_FewDescriptorsAreEnoughForManyHosts(self, executor):
+        """Each engine has descriptors of its own, and keeps connections: neither may use up the limit."""
+        with Server(whole, host="0.0.0.0") as server:
+            urls = [f"http://127.0.1.{host}:{server.port}/{host}-{i}" for i in range(4) for host in range(1, 41)]
+            for limit, workers in ((64, 16), (96, 32)):
+                with self.subTest(limit=limit):
+                    self.empty_directory()
+                    result = self.fetch("-x", executor, "-w", str(workers), "--per-host", "0",
+                                        "-i", self.list_file(*urls), shell=f"ulimit -n {limit}")
+                    self.assert_status(0, result)
+                    self.assertEqual(160, len(self.files()))
+                    self.assertEqual({1}, {row["attempts"] for row in result.rows}, "something had to be repeated")
+                    self.assert_says(r"(?i)descriptor.*ulimit -n", result)
+
+    @support.needs_no_descriptors
+    def test_ASocketThatCannotBeMadeEndsTheRun(self):
+        """The limit falls while the first one is under way: no retries, and the rest is not started."""
+        for executor in ("serial", "threads", "loop", "loops"):
+            with self.subTest(executor=executor), Server(held) as first, Server(whole) as second:
+                report = self.path / "report.jsonl"
+                report.unlink(missing_ok=True)
+                run = self.start("-x", executor, "-w", "1", "-c", "1", "--discard", "--report", report,
+                                 first.url("/a"), second.url("/b"), second.url("/c"))
+                self.assertTrue(first.wait_for(1))
+                resource.prlimit(run.process.pid, resource.RLIMIT_NOFILE, (3, 4096))
+                first.release.set()
+                result = run.finish()
+                self.assert_status(1, result)
+                self.assert_says("(?i)cannot make a socket.*too many open files", result)
+                rows = self.rows(report, result)
+                self.assertEqual([None, "connect", "not_started"], [row["reason"] for row in rows], result)
+                self.assertEqual(1, rows[1]["attempts"], "no retries against a limit")
+
+    @support.needs_no_descriptors
+    def test_AnEngineThatCannotBeMadeEndsTheRun(self):
+        """It is no item's fault, and waiting does not mend it."""
+        report = self.path / "report.jsonl"
+        with Server(held) as server:
+            run = self.start("-x", "threads", "-w", "2", "--discard", "--report", report, "--stall-timeout", "3",
+                             "--retries", "0", "-i", "-", stdin=subprocess.PIPE)
+            run.process.stdin.write(server.url("/a\n").encode())
+            run.process.stdin.flush()
+            self.assertTrue(server.wait_for(1))
+            resource.prlimit(run.process.pid, resource.RLIMIT_NOFILE, (3, 4096))
+            run.process.stdin.write(server.url("/b\n").encode())
+            run.process.stdin.flush()
+            result = run.finish(b"")
+        self.assert_status(3, result)
+        self.assert_says("(?i)epoll.*too many open files", result)
+        rows = self.rows(report, result)
+        self.assertEqual(["stall", "interrupted"], [row["reason"] for row in rows], result)
+
+    def test_LinesThatAreKeptForRepetitionsDoNotEndTheRun(self):
+        """Half a list of lines fills a file that may not grow: without repetitions nobody misses them."""
+        urls = [self.server.url(f"/k{i}") for i in range(600)]
+        for more, status in (([], 0), ([urls[599]], 3)):
+            with self.subTest(repetitions=len(more)):
+                self.empty_directory()
+                result = self.run_plait("-c", "1", "--dir", self.dir, "--report", "-", "-i", self.list_file(*urls, *more),
+                                        shell="ulimit -f 16")
+                self.assert_status(status, result)
+                self.assertEqual(600, len(self.files()), result)
+                self.assertGreaterEqual(result.out.count("\n"), 600 if status == 0 else 0)
+                if more:
+                    self.assert_says("(?i)lines of the report.*file too large", result)
+
+    def test_ATemporaryFileThatIsHeldIsTriedAgain(self):
+        """As by a worker that is still dying: only who holds it through all attempts is another run."""
+        lock = []
+
+        def answer(connection, request):
+            if request.path != "/x":
+                return held(connection, request)
+            first = len(server.seen("/x")) == 1
+            if len(server.seen("/x")) == release_at:
+                os.close(lock.pop())                # before the client opens its file
+            # More than a loop keeps in memory, so that there is a temporary file.
+            connection.send(b"HTTP/1.1 200 OK\r\nContent-Length: 300008\r\n\r\n" + b"b" * 300000)
+            if first:
+                connection.hold()                   # for the run that is killed
+                return False
+            connection.send(b"ody of x")
+            return True
+
+        for retries, release_at, status in (("3", 3, 0), ("1", 99, 1)):
+            with self.subTest(retries=retries), Server(answer) as server:
+                self.empty_directory()
+                run = self.start("--dir", self.dir, server.url("/x"))
+                self.assertTrue(server.wait_for(1))
+                self.wait_until(self.files)
+                run.process.kill()
+                run.process.wait()
+                server.release.set()
+                name, = self.files()
+                lock.append(os.open(self.dir / name, os.O_RDONLY))
+                fcntl.flock(lock[0], fcntl.LOCK_EX)
+                result = self.fetch("--retries", retries, server.url("/x"))
+                self.assert_status(status, result)
+                if status:
+                    self.assert_reason("exists", result.rows[0], result)
+                    self.assertEqual(2, result.rows[0]["attempts"], result)
+                    os.close(lock.pop())
+                else:
+                    self.assert_files(["x"], result)
 
     def test_TheSoftLimitIsRaised(self):
         result = self.fetch("-c", "64", "--per-host", "0",

@@ -38,7 +38,16 @@ def carriers(tag):
     return found
 
 
-class Interrupted(support.CommandTest):
+def is_gone(pid):
+    """Gone or a zombie. Its environment goes before its files are closed, so that does not tell."""
+    try:
+        with open(f"/proc/{pid}/stat") as stat:
+            return stat.read().rsplit(")", 1)[1].split()[0] in "ZX"
+    except OSError:
+        return True
+
+
+class Gated(support.CommandTest):
     """A server that sends half of each body and the rest only when the gate is opened."""
 
     def setUp(self):
@@ -67,20 +76,23 @@ class Interrupted(support.CommandTest):
         run = self.start("-x", executor, "-w", "2", "-c", str(connections), "--per-host", "0", "--dir", self.dir,
                          "--report", self.report, *options, *urls, env={TAG: self.tag}, **more)
         busy = {"serial": 1, "threads": 2, "processes": 2}.get(executor, connections)
-        self.assertTrue(self.server.wait_for(min(busy, connections)), "the downloads did not begin")
+        self.assertTrue(self.server.wait_for(min(busy, connections, count)), "the downloads did not begin")
         return run
 
-    def settle(self):
-        """How many requests there were, and that a second brings no further one: it has understood the signal."""
-        started = len(self.server.seen())
-        if self.server.wait_for(started + 1, seconds=1):
-            started = len(self.server.seen())       # one was on its way when the signal came
-            self.assertFalse(self.server.wait_for(started + 1, seconds=1), "it goes on starting")
+    def settle(self, run, terminal=None):
+        """Until the command says that it has understood; how many it has in flight, all of which reach the server."""
+        source = run.process.stderr.fileno() if terminal is None else terminal
+        said = b""
+        deadline = time.monotonic() + support.WATCHDOG
+        while not (found := re.search(rb"stopping: (\d+) in flight[^\n]*\n", said)):
+            self.assertTrue(select.select([source], [], [], deadline - time.monotonic())[0], f"not understood: {said!r}")
+            piece = os.read(source, 1)
+            self.assertNotEqual(b"", piece, f"it ended: {said!r}")
+            said += piece
+        started = int(found[1])
+        self.assertTrue(self.server.wait_for(started), "what is in flight does not arrive")
+        self.assertIsNone(run.process.poll(), "it did not wait for what is in flight")
         return started
-
-    def assert_still_running(self, run, message):
-        with self.assertRaises(subprocess.TimeoutExpired, msg=message):
-            run.process.wait(0.5)
 
     def assert_nobody_left(self):
         deadline = time.monotonic() + 10
@@ -95,11 +107,13 @@ class Interrupted(support.CommandTest):
             self.assertFalse(name.endswith(".part"), f"a temporary file was left: {name}\n{result}")
             self.assertEqual(body_of("/" + name) * 100, (self.dir / name).read_bytes(), f"{name} is not whole\n{result}")
 
+
+class Interrupted(Gated):
     @support.each_executor
     def test_TheFirstCtrlCFinishesWhatIsInFlightAndStartsNothing(self, executor):
         run = self.begin(executor)
         run.signal(signal.SIGINT)
-        started = self.settle()
+        started = self.settle(run)
         self.server.release.set()
         result = run.finish()
         self.assert_status(130, result)
@@ -119,7 +133,7 @@ class Interrupted(support.CommandTest):
     def test_TheSecondCtrlCEndsAtOnce(self, executor):
         run = self.begin(executor)
         run.signal(signal.SIGINT)
-        self.assert_still_running(run, "the first one did not wait for what is in flight")
+        self.settle(run)
         run.signal(signal.SIGINT)
         result = run.finish(watchdog=8)             # the first one alone would take 10 s
         self.assert_status(130, result)
@@ -143,10 +157,9 @@ class Interrupted(support.CommandTest):
         try:
             # setsid makes a new session; opening the terminal there makes it the controlling one.
             run = self.begin(executor, stdin=slave, stderr=slave, start_new_session=True, shell=f"exec <{tty}")
-            os.set_blocking(master, False)
             os.write(master, b"\x03")
-            started = self.settle()
-            self.assert_still_running(run, "it died of the signal")
+            started = self.settle(run, master)
+            os.set_blocking(master, False)
             self.server.release.set()
             result = run.finish()
             self.assert_status(130, result)
@@ -164,15 +177,42 @@ class Interrupted(support.CommandTest):
             os.close(master)
             os.close(slave)
 
-    def test_SigtermIsLikeTheFirstCtrlC(self):
-        run = self.begin("loop")
-        run.signal(signal.SIGTERM)
-        self.settle()
+    def test_SigtermAndSighupAreLikeTheFirstCtrlC(self):
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            with self.subTest(signal=number):
+                self.empty_directory()
+                run = self.begin("loop")
+                run.signal(number)
+                started = self.settle(run)
+                self.server.release.set()
+                result = run.finish()
+                self.assert_status(130, result)
+                self.assertEqual(started, len(self.files()), result)
+                self.assert_only_whole_files(result)
+                self.assert_nobody_left()
+
+    def test_WhoWaitsToBeAskedAgainIsInterrupted(self):
+        def busy(connection, request):
+            connection.answer(b"", "503 Busy", ["Retry-After: 200"])
+            return True
+        with Server(busy) as other:
+            # One place for each of two: the second of this server's comes when the busy one has been answered.
+            run = self.begin("loop", other.url("/busy"), count=2, connections=2)
+            run.signal(signal.SIGINT)
+            self.settle(run)
+            self.server.release.set()
+            result = run.finish()
+        self.assert_status(130, result)
+        rows = {row["url"]: row for row in self.rows(self.report, result)}
+        self.assert_reason("interrupted", rows[other.url("/busy")], result)
+        self.assertEqual(1, rows[other.url("/busy")]["attempts"])
+
+    def test_QuietSaysNothingOfIt(self):
+        run = self.begin("loop", "--quiet", count=1)
+        run.signal(signal.SIGINT)
         self.server.release.set()
         result = run.finish()
-        self.assertNotEqual(0, result.status, result)
-        self.assert_only_whole_files(result)
-        self.assert_nobody_left()
+        self.assertNotIn("stopping", result.err)
 
     def test_AnIgnoredCtrlCStaysIgnored(self):
         """As behind a shell's `&`, or under nohup: not its signal."""
@@ -187,10 +227,14 @@ class Interrupted(support.CommandTest):
     @support.each_executor
     def test_KillInTheMiddleLeavesNoFinalNameAndNobody(self, executor):
         run = self.begin(executor)
+        everybody = carriers(self.tag)
         run.signal(signal.SIGKILL)
         run.process.wait()
+        self.wait_until(lambda: all(is_gone(pid) for pid in everybody))     # until then they may hold locks
         for name in self.files():
             self.assertRegex(name, r"^\.plait-.*\.part$", "something half-written under a final name")
+        if executor in ("loop", "loops"):
+            self.assertEqual([], self.files(), "small bodies are in memory until they are whole")
         self.assert_nobody_left()
         self.server.release.set()
         # The next run takes over what was left, and ends with whole files only.
@@ -243,6 +287,37 @@ class Interrupted(support.CommandTest):
             return not any(pathlib.Path(f"/proc/{pid}/task/{task}/children").read_text().strip() for task in tasks)
         except OSError:
             return False
+
+
+class AListThatIsAPipe(Gated):
+    @support.each_executor
+    def test_HalfALineHoldsUpNothing(self, executor):
+        """What was asked ends while the next line is half there, and Ctrl-C ends the rest."""
+        run = self.begin(executor, "-i", "-", stdin=subprocess.PIPE, count=2, connections=2)
+        self.assertTrue(self.server.wait_for(1))
+        run.process.stdin.write(b"http://127.0.0.1/ha")
+        run.process.stdin.flush()
+        self.server.release.set()
+        deadline = time.monotonic() + 30
+        while self.files() != ["half0", "half1"] and time.monotonic() < deadline:
+            select.select([], [], [], 0.01)
+        self.assertEqual(["half0", "half1"], self.files(), "the half line held up the rest")
+        self.assert_only_whole_files()
+        run.signal(signal.SIGINT)
+        run.process.wait(support.WATCHDOG)          # with the pipe still open
+        result = run.finish()
+        self.assert_status(130, result)
+        self.assertEqual(self.urls, [row["url"] for row in self.rows(self.report, result)], result)
+
+    @support.each_executor
+    def test_CtrlCLosesNoArgument(self, executor):
+        run = self.begin(executor, "-i", "-", stdin=subprocess.PIPE, connections=1)
+        run.signal(signal.SIGINT)
+        self.server.release.set()
+        run.process.wait(support.WATCHDOG)
+        result = run.finish()
+        self.assert_status(130, result)
+        self.assertEqual(self.urls, [row["url"] for row in self.rows(self.report, result)], result)
 
 
 class BrokenPipes(support.CommandTest):
@@ -319,6 +394,24 @@ class Terminal(support.CommandTest):
     def test_ProgressIsShown(self):
         shown = self.at_terminal(until=self.PROGRESS)
         self.assertTrue(b"\r" in shown.replace(b"\r\n", b""), "one line, written again and again")
+
+    def test_ALongDownloadShowsItsSpeedAndTheTimeThatIsLeft(self):
+        """Before any item has ended: by the length that the answer announced."""
+        def slow(connection, request):
+            connection.send("HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\n\r\n")
+            while not connection.server.release.wait(0.02):
+                connection.send(b"x" * 1000)
+        master, slave = pty.openpty()
+        with Server(slow) as server:
+            run = self.start("--dir", self.dir, "--retries", "0", server.url("/a"), stderr=slave)
+            os.close(slave)
+            shown = b""
+            while not re.search(rb"[1-9][0-9.]* K?i?B/s, 1 in flight, about [1-9][0-9]* s left", shown):
+                self.assertTrue(select.select([master], [], [], support.WATCHDOG)[0], shown[-300:])
+                shown += os.read(master, 65536)
+                self.assertLess(len(shown), 100_000, shown[-300:])
+            run.process.kill()
+        os.close(master)
 
     def test_NoColor(self):
         shown = self.at_terminal(env={"NO_COLOR": "1"}, until=self.PROGRESS)

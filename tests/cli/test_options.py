@@ -5,6 +5,7 @@
 import re
 
 import support
+from certificates import Authority
 from server import Server, body_of, whole
 
 OPTIONS = ["--input", "--dir", "--executor", "--workers", "--connections", "--per-host", "--retries", "--connect-timeout",
@@ -138,6 +139,17 @@ class Options(support.CommandTest):
                             env={"http_proxy": f"http://127.0.0.1:{self.server.port}", "no_proxy": ""})
         self.assert_status(0, result)
         self.assertEqual("http://example.invalid/through", self.server.seen()[0].target)
+
+    def test_TheCertificatesOfTheEnvironmentAreTrusted(self):
+        authority, stranger = Authority(self.path / "ca"), Authority(self.path / "stranger")
+        with Server(whole, context=authority.context()) as server:
+            for name, file, options, status in (("SSL_CERT_FILE", authority.ca, [], 0), ("CURL_CA_BUNDLE", authority.ca, [], 0),
+                                                ("SSL_CERT_FILE", stranger.ca, [], 1),
+                                                ("SSL_CERT_FILE", stranger.ca, ["--cacert", authority.ca], 0)):
+                with self.subTest(name=name, status=status):
+                    self.empty_directory()
+                    result = self.fetch("--retries", "0", *options, server.url("/x"), env={name: str(file)})
+                    self.assert_status(status, result)
 
     def test_QuietSaysNothingOfASuccessAndLittleOfAFailure(self):
         result = self.fetch("--quiet", self.server.url("/x"))

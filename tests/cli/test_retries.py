@@ -4,6 +4,7 @@
 
 import email.utils
 import re
+import socket
 import threading
 import time
 
@@ -145,31 +146,28 @@ class RetryAfter(support.CommandTest):
                 self.assertEqual(1, len(server.seen()), result)
 
     def test_TheWholeHostWaitsAndTheOthersGoOn(self):
-        told = threading.Event()
-        after = []
+        order = []          # of arrival, over both hosts
+        begin = []
 
         def limited(connection, request):
-            if not told.is_set():
-                told.set()
-                after.append(time.monotonic())
-                connection.answer(b"", "429 Slow", ["Retry-After: 2"])
-            else:
-                after.append(time.monotonic())
-                whole(connection, request)
-            return True
-
-        free_times = []
+            order.append("limited")
+            begin.append(time.monotonic())
+            if len(begin) == 1:
+                connection.answer(b"", "429 Slow", ["Retry-After: 4"])
+                return True
+            return whole(connection, request)
 
         def free(connection, request):
-            free_times.append(time.monotonic())
+            order.append("free")
             return whole(connection, request)
 
         with Server(limited) as slow, Server(free) as quick:
             urls = [slow.url(f"/s{i}") for i in range(4)] + [quick.url(f"/q{i}") for i in range(40)]
             result = self.fetch("-c", "4", "--per-host", "1", *urls)
         self.assert_status(0, result)
-        self.assertTrue(all(time - after[0] >= 1.8 for time in after[1:]), f"the host was asked too soon: {after}")
-        self.assertLess(max(free_times) - after[0], 1.8, "another host had to wait")
+        self.assertGreaterEqual(begin[1] - begin[0], 3.9, "the host was asked too soon")
+        second = order.index("limited", order.index("limited") + 1)
+        self.assertEqual(40, order[:second].count("free"), f"another host had to wait: {order}")
 
 
 class Limits(support.CommandTest):
@@ -215,10 +213,10 @@ class Limits(support.CommandTest):
         def dribble(connection, request):
             connection.send("HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\n")
             for _ in range(8):
-                connection.pause(0.3)
+                connection.pause(0.5)               # in all longer than the limit, each of them far below it
                 connection.send("z")
         with Server(dribble) as server:
-            result = self.fetch("--stall-timeout", "1", "--retries", "0", server.url("/a"))
+            result = self.fetch("--stall-timeout", "3", "--retries", "0", server.url("/a"))
         self.assert_status(0, result)
 
     def test_TimeoutIsTheWholeItem(self):
@@ -229,6 +227,29 @@ class Limits(support.CommandTest):
         with Server(dribble) as server:
             result = self.fetch("--timeout", "1", "--retries", "0", server.url("/a"))
         self.assert_reason("timeout", result.rows[0], result)
+
+    @support.each_executor
+    def test_TheConnectTimeoutCoversAFullQueueAndASilentTls(self, executor):
+        with socket.create_server(("127.0.0.1", 0), backlog=0) as listener:
+            port = listener.getsockname()[1]
+            filling = []
+            try:
+                for _ in range(4):                  # until the kernel lets no further one in
+                    one = socket.socket()
+                    one.setblocking(False)
+                    one.connect_ex(("127.0.0.1", port))
+                    filling.append(one)
+                result = self.fetch("-x", executor, "--connect-timeout", "0.5", "--retries", "0", f"http://127.0.0.1:{port}/a")
+            finally:
+                for one in filling:
+                    one.close()
+        self.assert_reason("timeout", result.rows[0], result)
+        self.assert_says("no connection within 0.5 s", result)
+        with socket.create_server(("127.0.0.1", 0)) as listener:     # accepts, and says nothing
+            port = listener.getsockname()[1]
+            result = self.fetch("-x", executor, "--connect-timeout", "0.5", "--retries", "0", f"https://127.0.0.1:{port}/a")
+        self.assert_reason("timeout", result.rows[0], result)
+        self.assert_says("no connection within 0.5 s", result)
 
     def test_TheSameUrlAndNameIsAskedOnce(self):
         with Server(whole) as server:

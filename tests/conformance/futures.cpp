@@ -77,7 +77,7 @@ TYPED_TEST(Futures, E10_WaitForPollsAndNeitherCancelsNorConsumes) {
     probe p;
     auto ex = make<TypeParam>();
     const opener at_end{p};
-    if constexpr (!immediate<TypeParam>) {
+    if constexpr (!immediate<TypeParam>) { // else: runs_in_submit
         auto f = ex.submit(hold, p.at(), 4);
         EXPECT_FALSE(f.wait_for(0s));
         EXPECT_FALSE(f.wait_for(-1h));

@@ -5,6 +5,8 @@
 
 #include <plait/errors.hpp>
 
+#include <latch>
+
 namespace plait::test {
 namespace {
 
@@ -360,6 +362,24 @@ TYPED_TEST(Group, C18_SpawningIntoACancelledGroupNeverRunsAndFreesAtOnce) {
         });
         EXPECT_FALSE(ran);
     });
+}
+
+TEST(CancelledGroup, C8_AChildThatComesTooLateLeavesTheGroupIncomplete) {
+    thread_pool pool{{.workers = 1}};
+    std::latch begun{1};
+    std::latch cancelled_now{1};
+    auto f = pool.submit([&]() -> task<> {
+        co_await with_group([&](task_group& group) {
+            begun.count_down();
+            cancelled_now.wait();
+            group.spawn([] { ADD_FAILURE() << "it has run"; });
+        });
+        ADD_FAILURE() << "the group has returned as if it were complete";
+    });
+    begun.wait();
+    f.cancel();
+    cancelled_now.count_down();
+    EXPECT_THROW(f.get(), cancelled);
 }
 
 TEST(EndedGroup, C18_SpawningThrowsLogicErrorAndGivesTheTaskUp) {

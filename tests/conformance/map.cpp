@@ -234,14 +234,17 @@ TYPED_TEST(Map, M7_TheTimeoutEndsTheRange) {
         const opener at_end{p};
         auto before = ex.submit(hold, p.at(), 1); // holds the only worker until the time-out has come
         p.wait_begun(1);
-        auto range =
-            ex.map(doubled, std::views::iota(0, 10), map_options{.timeout = std::chrono::microseconds{1}});
+        const std::vector<token> places(10, p.at());
+        const std::string marks(10, 'x');
+        auto range = ex.map(mark, places, marks, map_options{.timeout = std::chrono::microseconds{1}});
         auto at = range.begin();
         EXPECT_THROW((void)*at, plait::timeout_error);
         ++at;
         EXPECT_EQ(at, range.end());
         p.open();
         EXPECT_EQ(before.get(), 1);
+        EXPECT_EQ(ex.submit(mark, p.at(), 'y').get(), 'y');
+        EXPECT_EQ(p.log(), "y") << "what had not begun was to be cancelled";
     }
 }
 
@@ -263,7 +266,7 @@ TYPED_TEST(Map, M8_ResultsAreMovedOutAndHeldNowhere) {
     int i = 0;
     for (std::unique_ptr<int> v : ex.map(boxed, std::views::iota(0, 500))) ASSERT_EQ(*v, i++);
     EXPECT_EQ(i, 500);
-    if constexpr (in_process<TypeParam>) {
+    if constexpr (in_process<TypeParam>) { // else: own_memory
         auto live = std::make_shared<int>(0);
         for (auto&& v :
              ex.map([live](int) { return live; }, std::views::iota(0, 1000), map_options{.window = 10})) {

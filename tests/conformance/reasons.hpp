@@ -23,7 +23,11 @@ class thread_pool;
 ///         skip_for<TypeParam>(because::REASON);
 ///     } else {
 ///
-/// in the test, or with E for TypeParam in its fixture's SetUp.
+/// in the test, or with E for TypeParam in its fixture's SetUp. Where only a part of a test is left out:
+///
+///     if constexpr (CONCEPT<TypeParam>) { // else: REASON
+///
+/// and `// in another way` where nothing is.
 namespace conformance {
 
 /// Stands for an any_executor that holds threads; the type itself stands for one that holds processes.
@@ -104,6 +108,8 @@ inline constexpr const char* suspends_elsewhere =
 inline constexpr const char* closed_by_use = "no thread but the consumer's own runs it";
 inline constexpr const char* who_tells_first =
     "whoever wakes first on one of two threads need not be the first to tell";
+inline constexpr const char* changes_threads =
+    "after an await the task may be on another thread, with another worker's value";
 inline constexpr const char* only_serial = "what only serial promises";
 } // namespace because
 

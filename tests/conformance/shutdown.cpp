@@ -41,7 +41,7 @@ TYPED_TEST(Shutdown, S1_NothingIsTakenAfterwards) {
     auto ex = make<TypeParam>();
     ex.shutdown();
     EXPECT_THROW((void)ex.submit(mark, p.at(), 'x'), plait::shutdown_error);
-    if constexpr (in_process<TypeParam>) {
+    if constexpr (in_process<TypeParam>) { // else: no_post
         EXPECT_THROW(ex.post([t = p.at()] { note(t, 'x'); }), plait::shutdown_error);
     }
     auto range = ex.map(same, std::vector<int>{1, 2});
@@ -100,7 +100,8 @@ TYPED_TEST(Shutdown, S3_CancelPendingCancelsWhatIsQueued) {
             } catch (const plait::shutdown_error&) {
                 closed = true;
             }
-        if constexpr (!looping<TypeParam>) queued[0].wait();
+        if constexpr (!looping<TypeParam>) // else: blocks_loop
+            queued[0].wait();
         p.open();
         ender.join();
         EXPECT_EQ(running.get(), 1);
@@ -118,7 +119,7 @@ TYPED_TEST(Shutdown, S4_WithoutWaitQueuedWorkStillRuns) {
     {
         auto ex = make<TypeParam>({.workers = 1});
         const opener at_end{p};
-        if constexpr (!immediate<TypeParam>) {
+        if constexpr (!immediate<TypeParam>) { // else: runs_in_submit
             all.push_back(ex.submit(hold, p.at(), 0));
             p.wait_begun(1);
         }
@@ -235,22 +236,43 @@ TYPED_TEST(Shutdown, S8_PlainShutdownWaitsForWhatIsSuspended) {
     }
 }
 
+std::size_t entries(const std::string& directory) {
+    std::error_code error;
+    std::size_t n = 0;
+    for (const auto& e : std::filesystem::directory_iterator{directory, error}) n += !e.path().empty();
+    return n;
+}
+/// Also those that a worker or helper left to us: see PR_SET_CHILD_SUBREAPER below.
+std::size_t children() {
+    std::size_t n = 0;
+    std::error_code error;
+    for (const auto& thread : std::filesystem::directory_iterator{"/proc/self/task", error}) {
+        std::ifstream list{thread.path() / "children"};
+        for (int pid = 0; list >> pid;) ++n;
+    }
+    return n;
+}
+
 TYPED_TEST(Shutdown, S9_KillEndsRunningAndQueuedWithAnErrorThatSaysSo) {
     if constexpr (!separate<TypeParam>) {
         skip_for<TypeParam>(because::no_processes);
     } else {
         probe p;
+        const auto before = children();
         auto ex = make<TypeParam>();
         std::vector<plait::future<int>> all;
         for (int i = 0; i < 10; ++i) all.push_back(ex.submit(hold, p.at(), i));
         p.wait_begun(2);
+        EXPECT_GT(children(), before);
         ex.shutdown({.kill = true});
         for (auto& f : all) {
             ASSERT_TRUE(f.done());
             EXPECT_THROW(f.get(), std::runtime_error);
         }
         EXPECT_FALSE(p.another_begun()) << "none was replaced";
-        ex.shutdown({.kill = true});
+        EXPECT_EQ(children(), before);
+        ex.shutdown({.kill = true}); // with dead workers, a no-op
+        EXPECT_EQ(children(), before);
     }
 }
 
@@ -278,22 +300,6 @@ TYPED_TEST(Shutdown, S10_ACrashAfterShutdownBeganCostsItsTaskOnly) {
     }
 }
 
-std::size_t entries(const std::string& directory) {
-    std::error_code error;
-    std::size_t n = 0;
-    for (const auto& e : std::filesystem::directory_iterator{directory, error}) n += !e.path().empty();
-    return n;
-}
-/// Also those that a worker or helper left to us: see PR_SET_CHILD_SUBREAPER below.
-std::size_t children() {
-    std::size_t n = 0;
-    std::error_code error;
-    for (const auto& thread : std::filesystem::directory_iterator{"/proc/self/task", error}) {
-        std::ifstream list{thread.path() / "children"};
-        for (int pid = 0; list >> pid;) ++n;
-    }
-    return n;
-}
 struct census {
     std::size_t threads = entries("/proc/self/task");
     std::size_t descriptors = entries("/proc/self/fd");
@@ -314,7 +320,7 @@ TYPED_TEST(Shutdown, S11_NothingIsLeftBehind) {
         auto ex = make<TypeParam>();
         EXPECT_EQ(ex.submit(same, 1).get(), 1);
         EXPECT_EQ(children() != 0, separate<TypeParam>) << "what is counted is there to be counted";
-        if constexpr (in_process<TypeParam>)
+        if constexpr (in_process<TypeParam>) // else: own_memory
             ex.submit([]() -> plait::task<> {
                   co_await plait::sleep_for(std::chrono::nanoseconds{1});
               }).get();

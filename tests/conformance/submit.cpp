@@ -87,7 +87,8 @@ TYPED_TEST(Submit, E2_ArgumentsAreCopiedOrMovedIn) {
     EXPECT_EQ(ex.submit(unboxed, std::make_unique<int>(9)).get(), 9);
     std::string text = "before";
     probe p;
-    if constexpr (immediate<TypeParam>) p.open();
+    if constexpr (immediate<TypeParam>) // in another way
+        p.open();
     auto ex2 = make<TypeParam>();
     const opener at_end{p};
     auto f = ex2.submit(
@@ -99,7 +100,7 @@ TYPED_TEST(Submit, E2_ArgumentsAreCopiedOrMovedIn) {
     text = "after";
     p.open();
     EXPECT_EQ(f.get(), "before");
-    if constexpr (in_process<TypeParam>) {
+    if constexpr (in_process<TypeParam>) { // else: own_memory
         int seen = 0;
         ex.submit([](int& out) { out = 3; }, std::ref(seen)).get();
         EXPECT_EQ(seen, 3);
@@ -245,7 +246,7 @@ TYPED_TEST(Submit, E6_DoneAndCancelledFollowTheTruthTable) {
     const auto is = [](const auto& f, bool done, bool cancelled) {
         return f.done() == done && f.cancelled() == cancelled;
     };
-    if constexpr (!immediate<TypeParam>) {
+    if constexpr (!immediate<TypeParam>) { // else: runs_in_submit
         auto running = ex.submit(hold, p.at(), 1);
         p.wait_begun(1);
         auto queued = ex.submit(add, 1, 2);

@@ -46,7 +46,7 @@ TYPED_TEST(Wait, W1_BorrowsAndGivesPositions) {
     auto first = plait::wait(all);
     EXPECT_EQ(first.done, (positions{0, 1}));
     EXPECT_EQ(first.pending, positions{});
-    if constexpr (!immediate<TypeParam>) {
+    if constexpr (!immediate<TypeParam>) { // else: runs_in_submit
         all.push_back(ex.submit(hold, p.at(), 2));
         all.push_back(ex.submit(same, 3));
         p.wait_begun(1);
@@ -191,7 +191,7 @@ TYPED_TEST(Wait, W6_NorOfAHundredThatAreReleasedTogether) {
         skip_for<TypeParam>(because::closed_by_use);
     } else {
         auto ex = make<TypeParam>();
-        const int rounds = scaled(2'000);
+        const int rounds = scaled(10'000);
         for (int round = 0; round < rounds; ++round) {
             std::array<plait::promise<void>, 100> gates;
             std::vector<plait::future<void>> all;

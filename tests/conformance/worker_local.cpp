@@ -52,13 +52,18 @@ plait::task<bool> same_after_await() {
     co_return &*shared_value == before;
 }
 
+plait::task<std::string> place_after_await(int) {
+    co_await plait::yield();
+    co_return place(0);
+}
+
 TYPED_TEST(WorkerLocal, L1_OnePerWorkerAtTheSameAddress) {
     probe p;
     auto ex = make<TypeParam>();
     const opener at_end{p};
     const std::size_t n = ex.concurrency();
     std::set<std::string> places;
-    if constexpr (immediate<TypeParam>) {
+    if constexpr (immediate<TypeParam>) { // in another way
         places.insert(ex.submit(place, 0).get());
     } else {
         std::vector<plait::future<std::string>> busy;
@@ -69,7 +74,10 @@ TYPED_TEST(WorkerLocal, L1_OnePerWorkerAtTheSameAddress) {
     }
     EXPECT_EQ(places.size(), n);
     for (const std::string& s : ex.map(place, std::vector<int>(500))) ASSERT_TRUE(places.contains(s));
-    if constexpr (!roaming<TypeParam>) {
+    // Also after an await, on whichever worker the task is then.
+    for (const std::string& s : ex.map(place_after_await, std::vector<int>(50)))
+        EXPECT_TRUE(places.contains(s)) << s;
+    if constexpr (!roaming<TypeParam>) { // else: changes_threads
         EXPECT_TRUE(ex.submit(same_after_await).get());
     }
 }
@@ -157,7 +165,7 @@ int dies_or_counts(bool die) {
 TYPED_TEST(WorkerLocal, L4_TheInitializerRunsOnceOnEachWorkerBeforeItsFirstTask) {
     if constexpr (!sized<TypeParam>) {
         skip_for<TypeParam>(because::no_initializer);
-    } else if constexpr (in_process<TypeParam>) {
+    } else if constexpr (in_process<TypeParam>) { // in another way
         static thread_local int here;
         std::atomic<int> total{0};
         auto ex = make_with_initializer<TypeParam>([&total] {
@@ -205,7 +213,7 @@ TYPED_TEST(WorkerLocal, L5_AnInitializerThatFailsBreaksThePool) {
         skip_for<TypeParam>(because::no_initializer);
     } else {
         expect_broken<TypeParam>(initializer_throws, "no database");
-        if constexpr (!in_process<TypeParam>) {
+        if constexpr (!in_process<TypeParam>) { // else: no_processes
             expect_broken<TypeParam>(initializer_crashes, "7");
         }
     }

@@ -20,8 +20,8 @@
 #include <plait/http.hpp>
 #include <plait/io.hpp>
 #include <plait/offload.hpp>
-#include <plait/plait.hpp>
 #include <plait/once.hpp>
+#include <plait/plait.hpp>
 #include <plait/process_pool.hpp>
 #include <plait/select.hpp>
 #include <plait/serialize.hpp>

@@ -24,6 +24,7 @@ for name, negated, members in re.findall(r"^concept (\w+) = (!?)one_of<E, ([^>]+
 BEGIN = re.compile(r"^(?:TYPED_)?TEST(?:_F)?\((\w+), (\w+)\)|^class (\w+) : public", re.M)
 SUITE = re.compile(r"^TYPED_TEST_SUITE\((\w+), (\w+)", re.M)
 SKIP = re.compile(r"(else )?if constexpr \((!?)(\w+)<(?:TypeParam|E)>\)\s*\{?\s*skip_for<(?:TypeParam|E)>\(because::(\w+)\);")
+PART = re.compile(r"if constexpr \((!?)(\w+)<(?:TypeParam|E)>\)[ {]*(?://(?: else: (\w+)| (in another way)))?[ {]*\n")
 IN_PROCESS = "support/strands.hpp"      # such a suite runs over the executors of this process only
 
 faults, table, used = [], collections.defaultdict(list), set()
@@ -34,8 +35,16 @@ for path in tree.sources("tests/conformance", suffixes=(".cpp",)):
     begins = list(BEGIN.finditer(text))
     for begin, end in zip(begins, begins[1:] + [None]):
         what = begin[2] or f"all of {begin[3]}"
+        body = text[begin.start():end.start() if end else len(text)]
+        for negated, group, reason, same in PART.findall(SKIP.sub("", body)):
+            if reason not in reasons and not same:
+                faults.append(f"{name}: {what}: a part is left out, and no `// else: REASON` says why")
+            elif reason:
+                present = over - groups[group] if negated else over & groups[group]
+                used.add(reason)
+                table[reason].append((what + ", in part", sorted(over - present, key=executors.index)))
         left = set(over)
-        for chained, negated, group, reason in SKIP.findall(text[begin.start():end.start() if end else len(text)]):
+        for chained, negated, group, reason in SKIP.findall(body):
             read += 1
             if group not in groups or reason not in reasons:
                 faults.append(f"{name}: {what}: {group} or {reason} is not in reasons.hpp")

@@ -2,14 +2,20 @@
 // limit: 120
 // 200 random SIGKILLs of workers during 20,000 tasks: every task ends exactly once, none runs twice, nothing
 // stays.
+#include "support/sanitizer.hpp"
+
 #include <gtest/gtest.h>
 
 #include <dirent.h>
+#include <poll.h>
+
+#include <algorithm>
 #include <random>
 #include <sys/mman.h>
 #include <sys/wait.h>
 
 #include "support/process_tasks.hpp"
+#include "sys/pidfd.hpp"
 
 namespace {
 
@@ -17,8 +23,8 @@ using namespace process_tasks;
 using plait::process_pool;
 using plait::worker_lost;
 
-constexpr int tasks = 20'000;
-constexpr int kills = 200;
+constexpr int tasks = sanitized ? 4'000 : 20'000; // a worker takes long to start there
+constexpr int kills = tasks / 100;
 
 std::size_t entries_of(const char* directory) {
     DIR* d = ::opendir(directory);
@@ -29,25 +35,36 @@ std::size_t entries_of(const char* directory) {
     return n;
 }
 
-// Appends the task's number, in one write: what ran is written, whatever happens to the worker afterwards.
 int note(const std::string& path, int number, int spin) {
-    const int fd = ::open(path.c_str(), O_WRONLY | O_APPEND | O_CLOEXEC);
-    [[maybe_unused]] const auto written = ::write(fd, &number, sizeof(number));
-    ::close(fd);
+    note_number(path, number);
     for (int i = 0; i < spin; ++i) plait::detail::spin_pause();
     return number;
 }
 
-std::vector<int> runs_of(const std::string& path) {
-    std::vector<int> runs(tasks);
-    const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-    int number = 0;
-    while (::read(fd, &number, sizeof(number)) == sizeof(number)) ++runs[static_cast<std::size_t>(number)];
-    ::close(fd);
-    return runs;
-}
+// The process that a worker is, until it is reaped by its helper, even if another one gets its number.
+class victim {
+  public:
+    explicit victim(int pid) : handle_{plait::detail::open_pidfd(pid)} {}
+    /// True: it was alive, and is killed by us and nobody else.
+    bool kill() const {
+        return handle_ && !plait::detail::has_ended(handle_) &&
+               plait::detail::signal_process(handle_, SIGKILL) == 0;
+    }
+    void await_end() const {
+        pollfd entry{handle_.get(), POLLIN, 0};
+        while (::poll(&entry, 1, -1) < 0) {}
+    }
 
-void torture(int retries) {
+  private:
+    plait::detail::unique_fd handle_;
+};
+
+struct toll {
+    int values = 0;
+    int lost = 0;
+};
+
+toll torture(int retries) {
     {
         process_pool warm{{.workers = 1}};
         EXPECT_EQ(warm.submit([] { return 1; }).get(), 1); // the first task makes the registry, for good
@@ -57,9 +74,10 @@ void torture(int retries) {
     const unsigned seed = std::random_device{}();
     SCOPED_TRACE("seed " + std::to_string(seed));
     std::mt19937 random{seed};
-    shared_counter log;
-    int values = 0;
-    int lost = 0;
+    note_file log;
+    toll result;
+    int killed = 0;
+    std::vector<bool> gave_value(tasks);
     {
         process_pool pool{{.workers = 3}};
         std::vector<plait::future<int>> futures;
@@ -67,46 +85,69 @@ void torture(int retries) {
         for (int i = 0; i < tasks; ++i)
             futures.push_back(
                 pool.submit({.retries = retries}, note, log.path(), i, static_cast<int>(random() % 20'000)));
-        std::atomic<bool> over{false};
         std::thread killer{[&] {
             // Spread over the whole run: each time so many more tasks are done.
-            for (int k = 0; k < kills && !over; ++k) {
-                const auto wanted = static_cast<std::size_t>(k) * tasks / kills;
-                while (!futures[wanted].done() && !over) std::this_thread::yield();
+            while (killed < kills) {
+                const auto wanted = static_cast<std::size_t>(killed) * tasks / kills;
+                while (!futures[wanted].done()) std::this_thread::yield();
                 const auto status = pool.status();
-                const int pid = status[random() % status.size()].pid;
-                if (pid > 0) ::kill(pid, SIGKILL);
+                const auto one = status[random() % status.size()];
+                if (!one.ready) continue; // killed before that, five in a row would break the pool
+                const victim v{one.pid};
+                if (!v.kill()) continue;
+                ++killed;
+                v.await_end(); // so that the next one is another
             }
         }};
-        std::vector<bool> ended(tasks);
         for (int i = 0; i < tasks; ++i) futures[static_cast<std::size_t>(i)].wait();
-        over = true;
         killer.join();
         for (int i = 0; i < tasks; ++i) {
             try {
                 EXPECT_EQ(futures[static_cast<std::size_t>(i)].get(), i);
-                ++values;
+                gave_value[static_cast<std::size_t>(i)] = true;
+                ++result.values;
             } catch (const worker_lost& e) {
                 EXPECT_EQ(e.signal(), SIGKILL) << e.what();
-                ++lost;
+                EXPECT_EQ(e.attempts(), retries + 1);
+                ++result.lost;
             }
         }
     }
-    EXPECT_EQ(values + lost, tasks);
-    EXPECT_LE(lost, kills);
-    if (retries == 0) {
-        const std::vector<int> runs = runs_of(log.path());
-        EXPECT_EQ(std::ranges::count_if(runs, [](int n) { return n > 1; }), 0) << "run twice";
+    EXPECT_EQ(killed, kills);
+    std::vector<int> runs(tasks);
+    for (const int number : log.numbers()) ++runs[static_cast<std::size_t>(number)];
+    int again = 0;
+    for (int i = 0; i < tasks; ++i) {
+        const int n = runs[static_cast<std::size_t>(i)];
+        if (gave_value[static_cast<std::size_t>(i)]) {
+            EXPECT_GE(n, 1) << "a value of a task that never ran: " << i;
+        }
+        EXPECT_LE(n, retries + 1) << "run too often: " << i;
+        again += std::max(0, n - 1);
     }
-    ::testing::Test::RecordProperty("lost", lost);
+    if (retries != 0) {
+        EXPECT_GT(again, 0) << "nothing was retried";
+    }
+    EXPECT_LE(again + result.lost, kills) << "each needs a death of its own";
+    ::testing::Test::RecordProperty("lost", result.lost);
+    ::testing::Test::RecordProperty("again", again);
     EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1) << "a zombie, or a helper that stayed";
     EXPECT_EQ(entries_of("/dev/shm"), shared_before);
     EXPECT_EQ(entries_of("/proc/self/fd"), descriptors_before);
+    return result;
 }
 
-TEST(KillProcessPool, EveryTaskEndsExactlyOnceWhileWorkersAreKilled) { torture(0); }
+TEST(KillProcessPool, EveryTaskEndsExactlyOnceWhileWorkersAreKilled) {
+    const toll t = torture(0);
+    // Most of the killed were at work; how many is up to the machine.
+    EXPECT_GT(t.lost, kills / 10);
+    EXPECT_LE(t.lost, kills);
+}
 
-TEST(KillProcessPool, WithRetriesHardlyATaskIsLost) { torture(5); }
+TEST(KillProcessPool, WithRetriesHardlyATaskIsLost) {
+    // Six deaths in a row of whoever holds one task, of 200 among 20,000.
+    EXPECT_LE(torture(5).lost, 1);
+}
 
 // Large arguments and results, killed in the middle of both.
 TEST(KillProcessPool, StreamsAreWholeOrLost) {
@@ -115,25 +156,31 @@ TEST(KillProcessPool, StreamsAreWholeOrLost) {
     const std::vector<char> large(std::size_t{5} << 20, 'x');
     std::vector<plait::future<std::vector<char>>> futures;
     for (int i = 0; i < 60; ++i) futures.push_back(pool.submit(echo<std::vector<char>>, large));
-    std::atomic<bool> over{false};
+    int killed = 0;
     std::thread killer{[&] {
-        for (int k = 0; k < 20 && !over; ++k) {
-            const auto wanted = static_cast<std::size_t>(k) * 3;
-            while (!futures[wanted].done() && !over) std::this_thread::yield();
+        while (killed < 20) {
+            while (!futures[static_cast<std::size_t>(killed) * 3].done()) std::this_thread::yield();
             const auto status = pool.status();
-            if (const int pid = status[random() % status.size()].pid; pid > 0) ::kill(pid, SIGKILL);
+            const auto one = status[random() % status.size()];
+            if (!one.ready) continue; // killed before that, five in a row would break the pool
+            const victim v{one.pid};
+            if (!v.kill()) continue;
+            ++killed;
+            v.await_end();
         }
     }};
     for (auto& f : futures) f.wait();
-    over = true;
     killer.join();
+    int lost = 0;
     for (auto& f : futures) {
         try {
             EXPECT_EQ(f.get(), large);
         } catch (const worker_lost&) {
-            // as it should be
+            ++lost;
         }
     }
+    EXPECT_GT(lost, 0);
+    EXPECT_LE(lost, killed);
 }
 
 } // namespace

@@ -2,11 +2,15 @@
 // host_probe MODE [ARGUMENT...]: a program that owns a process pool under conditions that a test program
 // cannot make for itself. Exit status 0: all was as it should be; otherwise stderr, if there is one, says
 // what was not.
-//   streams                  some standard streams are closed or broken: the pool works, and takes none of
-//   their numbers bare                     no plait::program: prints what the pool's constructor throws group
-//   DIRECTORY          a task waits at the probe's gate while its process group gets signals no_worker N the
-//   helper can fork N times only: fewer than the pool's workers one_worker N             ... as often as the
-//   pool has workers; one of them dies last_worker N            ... and then all of them
+// clang-format off
+//   bare                     no plait::program: prints what the pool's constructor throws
+//   says_main                prints "main", after plait::program
+//   streams                  some standard streams are closed or broken: the pool works, and takes none of their numbers
+//   group DIRECTORY          a task waits at the probe's gate while its process group gets signals
+//   no_worker N              the helper can fork N times only: fewer than the pool's workers
+//   one_worker N             ... as often as the pool has workers; one of them dies
+//   last_worker N            ... and then all of them
+// clang-format on
 #include "conformance/probe.hpp"
 #include "support/process_tasks.hpp"
 
@@ -193,7 +197,12 @@ int last_worker(const char* forks) {
         std::vector<plait::future<int>> pending;
         for (int i = 0; i < 20; ++i)
             pending.push_back(pool.submit({.priority = plait::priority::low}, twice, i));
-        for (auto& f : deaths) f.wait();
+        for (auto& f : deaths) {
+            try {
+                f.get();
+                CHECK_THROWN();
+            } catch (const plait::worker_lost&) {}
+        }
         pending.push_back(pool.submit(twice, 1));
         int broken = 0;
         for (auto& f : pending) {
@@ -223,6 +232,7 @@ int main(int argc, char** argv) {
     if (argc == 2 && std::strcmp(argv[1], "bare") == 0) return bare();
     plait::program program{argc, argv};
     ::prctl(PR_SET_CHILD_SUBREAPER, 1); // whoever is left behind becomes our child
+    if (argc == 2 && std::strcmp(argv[1], "says_main") == 0) return std::puts("main") < 0;
     if (argc == 2 && std::strcmp(argv[1], "streams") == 0) return streams();
     if (argc != 3) return 2;
     if (std::strcmp(argv[1], "group") == 0) return group(argv[2]);

@@ -33,7 +33,9 @@ class [[gnu::visibility("default")]] arrivals {
     std::size_t pending() const noexcept;
 
     class awaiter;
-    /// The same for a task. Cancellation: throws `cancelled`; the futures are left alone.
+    /// The same for a task.
+    ///
+    /// Cancellation:  throws `cancelled`; the futures are left alone.
     awaiter next_async() noexcept;
 
   private:

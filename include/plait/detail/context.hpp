@@ -37,7 +37,7 @@ class [[gnu::visibility("default")]] context {
     context() noexcept : handover_{*this} {}
 
     /// Stops this scope and every scope that it waits for, depth first, without recursion. Idempotent.
-    /// Threads: any, as long as the scope has not ended.
+    /// Threads:  any, as long as the scope has not ended.
     void stop() noexcept;
 
     bool stopped() const noexcept {
@@ -47,9 +47,19 @@ class [[gnu::visibility("default")]] context {
     }
 
     /// The task is about to suspend in `w`. False: stopped, so it must not.
-    bool arm(waiter& w) noexcept;
+    bool arm(waiter& w) noexcept {
+        std::uintptr_t expected = word_idle;
+        // release: a canceller that takes W sees all of it.
+        return slot_.compare_exchange(expected, reinterpret_cast<std::uintptr_t>(&w), order::acq_rel,
+                                      order::acquire);
+    }
     /// `w` is about to be resumed. False: a canceller still holds it, and will post it.
     bool disarm(waiter& w) noexcept;
+    /// The same, but false too if the scope is stopped.
+    bool disarm_quick(waiter& w) noexcept {
+        std::uintptr_t s = reinterpret_cast<std::uintptr_t>(&w);
+        return slot_.compare_exchange(s, word_idle, order::acq_rel, order::acquire);
+    }
 
     /// Throws `cancelled` if stopped.
     void check() const;
@@ -136,6 +146,9 @@ class [[gnu::visibility("default")]] waiter : public work {
     /// Resumes the task on its own worker. Only by the winner, and only once.
     void post() noexcept { scope_->home->post(*this); }
 
+    /// The same here and now: on its own worker's thread, which runs no task at the moment.
+    void resume_now() noexcept;
+
     bool was_cancelled() const noexcept { return word_.load(order::acquire) == stage::cancelled; }
     /// In `await_resume`: throws `cancelled` if that is how it ended.
     void check() const;
@@ -162,18 +175,62 @@ class [[gnu::visibility("default")]] waiter : public work {
   protected:
     ~waiter() = default;
 
+    // For a structure whose lock guards the word too, since its `withdraw` takes it: these are called under
+    // that lock, and need no atomic read-modify-write of the word.
+
+    /// arm() and pend() in one step; `scope` is the running task's. False: the scope is stopped.
+    bool arm_pending(context& scope, std::coroutine_handle<> h, const char* what, worker* bound) noexcept {
+        return arm_as(stage::pending, scope, h, what, bound);
+    }
+    /// The same for a wait that is over, and only gives way to others: the task posts it then.
+    bool arm_done(context& scope, std::coroutine_handle<> h, const char* what) noexcept {
+        return arm_as(stage::done, scope, h, what, nullptr);
+    }
+    /// As complete(); it is pending.
+    void complete_pending() noexcept { word_.store(stage::done, order::release); }
+    /// As withdraw().
+    bool withdraw_pending() noexcept {
+        if (!pending()) return false;
+        word_.store(stage::cancelled, order::release);
+        unlink();
+        return true;
+    }
+    /// Before a system call that is probably all: what to arm it with, if it is not.
+    void note(std::coroutine_handle<> h) noexcept { handle_ = h.address(); }
+    std::coroutine_handle<> noted() const noexcept { return std::coroutine_handle<>::from_address(handle_); }
+    bool pending() const noexcept { return word_.load(order::acquire) == stage::pending; }
+
     /// Takes it off its structure, under the structure's lock. Called by the canceller that won.
     virtual void unlink() noexcept {}
 
   private:
     enum class stage : std::uint32_t { arming, pending, done, cancelled };
     static void resume_work(work& w) noexcept;
+    void go_on() noexcept;
+    void go_on_unless_held() noexcept;
+    bool arm_as(stage s, context& scope, std::coroutine_handle<> h, const char* what, worker* bound) noexcept;
 
     atomic<stage> word_{stage::arming};
-    context* scope_ = nullptr;
-    worker* bound_ = nullptr;
-    std::coroutine_handle<> handle_;
+    // Set when it is armed; most awaits of sockets never are.
+    context* scope_;
+    worker* bound_;
+    void* handle_;
 };
+
+inline bool waiter::arm_as(stage s, context& scope, std::coroutine_handle<> h, const char* what,
+                           worker* bound) noexcept {
+    scope_ = &scope;
+    handle_ = h.address();
+    bound_ = bound;
+    word_.store(s, order::relaxed);
+    task_node& node = *scope.node;
+    node.awaits.store(what, order::relaxed);
+    node.state.store(task_state::waiting, order::release);
+    if (scope.arm(*this)) return true;
+    word_.store(stage::cancelled, order::relaxed);
+    node.state.store(task_state::running, order::release);
+    return false;
+}
 
 [[noreturn, gnu::visibility("default")]] void throw_cancelled();
 

@@ -22,6 +22,7 @@ struct submit_options {
     /// From the task's start. A coroutine is stopped as by `plait::timeout`; a function is asked to stop, and
     /// timeout_error comes when it has returned; a process task's worker is killed.
     detail::nanoseconds timeout = detail::nanoseconds::max();
+    /// Where tasks queue for workers: thread and process pools. A loop runs all that is ready in turn.
     plait::priority priority = priority::normal;
     std::source_location created = std::source_location::current();
 };

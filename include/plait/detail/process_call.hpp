@@ -15,7 +15,7 @@ namespace plait::detail {
 /// `worker_local`.
 [[gnu::visibility("default")]] serial& worker_executor();
 
-/// In the running task's scope: which attempt it is.
+/// In the running task's scope: its name, which attempt it is, and when its time is over.
 [[gnu::visibility("default")]] void begin_worker_task() noexcept;
 
 /// The callable as the worker's executor gets it.

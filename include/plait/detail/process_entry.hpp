@@ -15,6 +15,8 @@ struct worker_identity {
     std::uint32_t number = 0;  // 0 .. workers - 1; a replacement inherits it
     std::uint64_t task = 0;    // the task that runs now
     std::uint32_t attempt = 0; // which attempt it is, from 1
+    const char* name = nullptr;
+    std::int64_t deadline = 0; // monotonic nanoseconds; 0: none
 };
 [[gnu::visibility("default")]] worker_identity& this_worker() noexcept;
 

@@ -18,6 +18,9 @@ class [[gnu::visibility("default")]] process_job_base : public process_task {
     process_job_base(process_engine& engine, const submit_options& options, int default_retries,
                      nanoseconds default_timeout) noexcept;
 
+    /// What this_task shows in the worker, if there is anything; before the arguments.
+    void describe(byte_writer& out);
+
   protected:
     ~process_job_base() override;
     /// The error that a result stands for; null: a value, in its bytes.

@@ -37,11 +37,12 @@ class [[gnu::visibility("default")]] process_task {
 
     // What the submitter fills in.
     code_place function = elsewhere;
-    byte_buffer arguments; // kept until the end only if there are retries left
+    byte_buffer arguments; // kept while the task can move to another worker, or has retries left
     const char* name = ""; // lives as long as the task
     int retries = 0;
     int priority = 1;         // 0 high, 1 normal, 2 low
     std::int64_t timeout = 0; // nanoseconds from its start; 0: none
+    bool described = false;   // its name and timeout stand before its arguments
     bool setup = false;       // a worker's first task: registrations and the initialiser
 
     /// Called once, without locks, when it has ended: by the supervisor, or by the thread that cancelled it.

@@ -85,7 +85,7 @@ class [[gnu::visibility("default")]] state_base {
     bool unread_ = false; // it holds a failure; the producer's until it is complete, then the future's
 
   private:
-    void complete_failed(std::exception_ptr error) noexcept;
+    void complete_failed() noexcept;
     void report_unread() noexcept;
 };
 

@@ -1,0 +1,24 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "sys/event_wait.hpp"
+
+#include <algorithm>
+#include <chrono>
+#include <limits>
+#include <plait/detail/chrono.hpp>
+
+namespace plait::detail {
+
+constinit atomic<std::uint32_t> coarse_waits{0};
+
+long wait_coarsely(int epoll, epoll_event* events, std::size_t room, const timespec* limit) noexcept {
+    int milliseconds = -1;
+    if (limit) {
+        const auto exact = std::chrono::seconds{limit->tv_sec} + nanoseconds{limit->tv_nsec};
+        const auto whole = std::chrono::ceil<std::chrono::milliseconds>(exact).count();
+        milliseconds = static_cast<int>(std::min<std::int64_t>(whole, std::numeric_limits<int>::max()));
+    }
+    const int n = ::epoll_wait(epoll, events, static_cast<int>(room), milliseconds);
+    return n < 0 ? -errno : n;
+}
+
+} // namespace plait::detail
