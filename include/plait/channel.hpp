@@ -117,8 +117,8 @@ class receiving_end {
 ///
 ///     plait::channel<int> numbers{16};
 ///     auto produce = [](plait::channel<int>::sender given) -> plait::task<> {
-///         auto out = std::move(given); // goes at the end of the body; a parameter stays as long as the
-///         frame for (int i = 0; i < 100; ++i) co_await out.send(i);
+///         auto out = std::move(given); // gone at the end of the body; a parameter stays with the frame
+///         for (int i = 0; i < 100; ++i) co_await out.send(i);
 ///     }; // the last sender has gone: the receiver's loop ends
 ///     auto consume = [](plait::channel<int>::receiver in) -> plait::task<> {
 ///         while (auto n = co_await in.receive()) use(*n);
