@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // An echo server: every connection a coroutine, all of them on one thread. `echo 7007`, and then `nc
 // 127.0.0.1 7007`. Ctrl-C ends it in order: the tasks are cancelled, the sockets closed.
+#include <plait/errors.hpp>
 #include <plait/event_loop.hpp>
 #include <plait/io.hpp>
 #include <plait/task_group.hpp>

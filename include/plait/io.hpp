@@ -4,7 +4,6 @@
 #include <cstddef>
 #include <cstdint>
 #include <plait/detail/context.hpp>
-#include <plait/errors.hpp>
 #include <plait/task.hpp>
 #include <span>
 #include <string>

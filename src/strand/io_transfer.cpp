@@ -3,6 +3,7 @@
 #include "sys/errors.hpp"
 
 #include <cerrno>
+#include <plait/errors.hpp>
 #include <stdexcept>
 
 namespace plait::detail {
