@@ -16,9 +16,9 @@ pool_engine::pool_engine(std::size_t workers, const char* name, function<void()>
     : engine{"thread_pool", std::move(handler)},
       name_{name},
       initializer_{std::move(initializer)},
+      slots_{static_cast<std::uint32_t>(workers)},
       workers_{workers},
-      queues_(workers + most_spares),
-      slots_{static_cast<std::uint32_t>(workers)} {
+      queues_(workers + most_spares) {
     parked_.reserve(queues_.size());
 }
 

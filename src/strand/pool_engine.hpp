@@ -124,7 +124,6 @@ class pool_engine final : public engine {
     std::uint32_t blocked_ = 0;                // guarded by lock_
     std::uint32_t extra_ = 0;                  // guarded by lock_
     std::uint32_t offered_ = 0;                // guarded by lock_
-    atomic<std::uint32_t> surplus_{0};         // changed under lock_
     atomic<std::uint32_t> sleepers_{0};        // changed under lock_: asleep_ + offered_
     atomic<std::uint32_t> epoch_{0};           // changed under lock_; the futex word
 
@@ -134,9 +133,11 @@ class pool_engine final : public engine {
     std::array<work_queue, priorities> injected_; // guarded by injected_lock_
     unsigned injected_turn_ = 0;                  // guarded by injected_lock_
 
+    // Read after every task, and written hardly ever: not on a line that those who post write.
+    alignas(64) atomic<std::uint32_t> surplus_{0}; // changed under lock_
+    atomic<std::uint32_t> slots_;                  // changed under lock_: how many queues_ have had a thread
     const std::size_t workers_;
     std::vector<local_queue> queues_;  // one for each worker, then one for each spare thread there may be
-    atomic<std::uint32_t> slots_;      // changed under lock_: how many of them have had a thread
     std::vector<local_queue*> parked_; // guarded by lock_; has room for all spares
     std::mutex threads_mutex_;
     bool joining_ = false;             // guarded by threads_mutex_: no more spares
