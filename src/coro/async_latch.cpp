@@ -26,7 +26,8 @@ void async_latch::count_down(std::ptrdiff_t n) {
         const detail::spin_guard guard{queue_.lock};
         left = count_;
         possible = n >= 0 && n <= count_;
-        if (possible && (count_ -= n) == 0) queue_.end_all(woken);
+        if (possible) count_ -= n;
+        if (possible && count_ == 0) queue_.end_all(woken);
     }
     if (!possible)
         throw std::invalid_argument{"async_latch: cannot count down by " + std::to_string(n) + " from " +

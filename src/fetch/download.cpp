@@ -93,8 +93,9 @@ void download::leave_traffic() noexcept {
 
 void download::begin(const http::response& answer) {
     const std::string_view length = answer.headers.find("content-length");
-    const char* const end = length.data() + length.size();
-    if (!length.empty() && std::from_chars(length.data(), end, counted_length_).ptr == end) {
+    // NOLINTNEXTLINE(bugprone-suspicious-stringview-data-usage): its size comes along, as the end
+    const auto read = std::from_chars(length.data(), length.data() + length.size(), counted_length_);
+    if (!length.empty() && read.ptr == length.data() + length.size()) {
         announced_ = true;
         shop_.traffic().announced.fetch_add(1, std::memory_order_relaxed);
         shop_.traffic().lengths.fetch_add(counted_length_, std::memory_order_relaxed);

@@ -287,7 +287,7 @@ class GivingOut(support.CommandTest):
             if first:
                 connection.hold()                   # for the run that is killed
                 return False
-            connection.send(b"ody of x")
+            connection.send(b"the rest")
             return True
 
         for retries, release_at, status in (("3", 3, 0), ("1", 99, 1)):

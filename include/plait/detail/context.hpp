@@ -241,8 +241,8 @@ inline bool waiter::arm_as(stage s, context& scope, std::coroutine_handle<> h, c
 /// share of ready awaits.
 inline bool may_go_on() {
     execution& e = current();
-    if (!e.scope) running_scope(); // throws
-    if (e.budget == 0 || e.scope->stopped()) return false;
+    const context& scope = e.scope ? *e.scope : running_scope(); // which throws
+    if (e.budget == 0 || scope.stopped()) return false;
     --e.budget;
     return true;
 }
