@@ -218,7 +218,7 @@ inline void loop_engine::wake_up() noexcept {
 }
 
 // One by one: a task that is told goes on at once, and the other side has its answer while we read the next
-// question. Told all first, a thousand connections had 0.83 of a raw loop's rate, so 0.93.
+// question. Told all first, a thousand connections had 0.83 of a raw loop's rate, so 0.93 (docs/internals/loop.md).
 inline void loop_engine::tell_events() noexcept {
     while (next_event_ != end_of_events_) {
         const epoll_event& e = *next_event_++;
