@@ -11,7 +11,7 @@ SECONDS ?= 300
 LINT_SECONDS ?= 1500
 
 build_needs := g++ cmake ninja-build ccache pkg-config libcurl4-openssl-dev libcereal-dev libcli11-dev libfmt-dev \
-               libspdlog-dev nlohmann-json3-dev liburing-dev
+               libspdlog-dev nlohmann-json3-dev liburing-dev libmimalloc-dev
 test_needs  := $(build_needs) libgtest-dev libgmock-dev nginx-light openssl elfutils python3-minimal python3-requests \
                python3-aiohttp
 san_needs   := $(test_needs) clang-19 libclang-rt-19-dev llvm-19
