@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
+#include <optional>
 #include <plait/detail/child.hpp>
 #include <plait/detail/join.hpp>
 #include <tuple>
@@ -54,7 +56,7 @@ class tuple_join : public join {
   protected:
     ~tuple_join() = default;
     void prepare() {
-        allocate(sizeof...(Ts));
+        use(room_.emplace());
         each([this](std::size_t i, auto& t) {
             child(i).frame = task_access::prepare(t, child(i).scope, child(i));
         });
@@ -87,6 +89,9 @@ class tuple_join : public join {
     }
 
     std::tuple<task<Ts>...> tasks_;
+
+  private:
+    std::optional<std::array<join_child, sizeof...(Ts)>> room_; // from the await on
 };
 
 /// Children in a vector: gather(range).
@@ -127,20 +132,22 @@ class [[nodiscard]] gather_awaiter : public Join {
     using Join::Join;
     gather_awaiter(gather_awaiter&&) noexcept = default;
     bool await_ready() const noexcept { return false; }
-    bool await_suspend(std::coroutine_handle<> h) {
+    template <class P>
+    bool await_suspend(std::coroutine_handle<P> h) {
         this->prepare();
         std::size_t limit = 0;
         if constexpr (requires { this->options_; }) limit = this->options_.limit;
-        return this->suspend(h, limit);
+        return this->suspend(h, limit, std::is_base_of_v<promise_base, P>);
     }
 
   protected:
     ~gather_awaiter() = default;
     void finish() {
         this->check();
-        const std::size_t d = this->decisive();
-        this->report_failures(d);
-        if (d != Join::none) std::rethrow_exception(this->error_of(d));
+        if (const std::size_t d = this->decisive(); d != Join::none) { // else nobody has failed
+            this->report_failures(d);
+            std::rethrow_exception(this->error_of(d));
+        }
         if (this->any_cancelled()) throw_cancelled();
     }
     /// For outcomes: only a cancellation from outside throws.

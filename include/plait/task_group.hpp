@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <plait/detail/child.hpp>
+#include <plait/detail/fork.hpp>
 #include <plait/detail/fragile.hpp>
 #include <plait/detail/group.hpp>
 
@@ -20,7 +22,15 @@ struct group_access;
 ///     group.spawn(build_index, right);
 ///     group.wait();                       // throws error_group with all real failures
 ///
-/// Threads:       `spawn` and `cancel` from any thread while the group lives; `wait` by its owner.
+/// To divide and conquer, `run` forks a function for the price of a few dozen instructions:
+///
+///     long a = 0;                         // in fib(pool, n)
+///     plait::task_group halves{pool};
+///     halves.run([&] { a = fib(pool, n - 1); });
+///     const long b = fib(pool, n - 2);
+///     halves.wait();
+///
+/// Threads:       `spawn`, `run` and `cancel` from any thread while the group lives; `wait` by its owner.
 /// Cancellation:  `cancel()` stops every child; the group then ends quietly. A child that is cancelled
 ///                through its own future leaves the others alone (test C13).
 /// Errors:        a child's failure is in its future as well. Spawning into a group that is stopping gives a
@@ -38,9 +48,17 @@ class [[gnu::visibility("default")]] task_group {
         : core_{ex.next_worker()},
           executor_{&ex},
           admit_{[](void* e) -> detail::worker& { return static_cast<Executor*>(e)->admit(); }} {
-        refuse_own_loop();
+        detail::execution& e = detail::current();
+        if (e.forks && e.worker == &core_.home() && e.scope)
+            forks_.emplace(core_, e);
+        else
+            refuse_own_loop();
     }
-    ~task_group();
+    ~task_group() {
+        if (!admit_) return; // with_group has waited
+        if (forks_ && forks_->idle() && core_.quiet()) return;
+        cancel_and_wait();
+    }
     task_group(const task_group&) = delete;
     task_group& operator=(const task_group&) = delete;
 
@@ -61,12 +79,33 @@ class [[gnu::visibility("default")]] task_group {
                      [t = std::move(t)]() mutable { return std::move(t); });
     }
 
+    /// Forks `fn()`, whose result is dropped: a child without a future and without an entry of its own in
+    /// `dump_tasks()`; it has its parent's name there. In a function that runs on a thread of the pool
+    /// nothing is allocated, and nothing shared is written unless another thread steals it; the newest fork
+    /// not stolen is run by `wait`, as a call. Elsewhere it is as `spawn`. For coroutine functions: `spawn`.
+    template <class F>
+        requires std::invocable<std::decay_t<F>&>
+    void run(F&& fn, std::source_location created = std::source_location::current()) {
+        static_assert(!detail::is_task<std::invoke_result_t<std::decay_t<F>&>>,
+                      "plait: task_group::run takes a function; a coroutine needs spawn");
+        if (forks_ && forks_->belongs_to(detail::current()))
+            forks_->run(std::forward<F>(fn));
+        else
+            run_elsewhere(created, std::forward<F>(fn));
+    }
+
     /// Stops every child, and whoever is spawned from now on. The group then ends quietly.
     void cancel() noexcept { core_.cancel(true); }
 
     /// Blocks until all children have ended, running those that nobody has begun if this is a thread of their
     /// pool. Throws error_group. On a loop: logic_error; use with_group there.
-    void wait();
+    void wait() {
+        if (forks_) {
+            forks_->join();
+            if (core_.quiet()) return;
+        }
+        wait_for_children();
+    }
 
   private:
     friend struct detail::group_access;
@@ -93,11 +132,18 @@ class [[gnu::visibility("default")]] task_group {
         }
         return result;
     }
+    template <class F>
+    [[gnu::noinline]] void run_elsewhere(std::source_location created, F&& fn) {
+        static_cast<void>(start(submit_options{.created = created}, std::forward<F>(fn)));
+    }
     void refuse_own_loop() const;
     bool admit(detail::job_core& child);
+    void wait_for_children();
     void wait_quietly();
+    void cancel_and_wait() noexcept;
 
     detail::group_core core_;
+    std::optional<detail::fork_group> forks_;            // made on a thread of the pool, which is to wait
     void* executor_ = nullptr;                           // null: with_group's
     detail::worker& (*admit_)(void* executor) = nullptr; // counts a child in
 };

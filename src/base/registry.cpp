@@ -176,6 +176,13 @@ task_node& new_task_node(const char* name, std::source_location created) noexcep
 }
 
 task_node& new_task_node(const char* name, std::source_location created, std::uint64_t parent) noexcept {
+    const worker* const here = current().worker;
+    const time_point now = here ? here->coarse_now() : coarse_clock();
+    return new_task_node(name, created, parent, now.time_since_epoch().count());
+}
+
+task_node& new_task_node(const char* name, std::source_location created, std::uint64_t parent,
+                         std::int64_t since) noexcept {
     if (node_cache::gone) return the_slab().lost;
     node_cache& cache = this_cache();
     task_node* const n = cache.take();
@@ -186,9 +193,7 @@ task_node& new_task_node(const char* name, std::source_location created, std::ui
     n->awaits.store(nullptr, order::release);
     n->created = created;
     n->at = {};
-    const worker* const here = current().worker;
-    const time_point now = here ? here->coarse_now() : coarse_clock();
-    n->since.store(now.time_since_epoch().count(), order::release);
+    n->since.store(since, order::release);
     n->state.store(task_state::queued, order::release);
     // release: a reader that sees the id sees the node that goes with it.
     n->id.store(cache.next_id(), order::release);

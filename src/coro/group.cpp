@@ -23,15 +23,11 @@ bool group_core::add(job_core& child) {
 }
 
 void group_core::remove(job_core& child, const std::exception_ptr& error) noexcept {
-    const bool cancelled = is_cancellation(error);
-    if (cancelled) any_cancelled_.store(1, order::release);
     {
         const spin_guard guard{lock_};
         child.unlink();
     }
-    if (!error || cancelled) return;
-    add_error(error);
-    cancel(false); // we have not been counted out, so the group outlives this
+    if (error) note(error); // we have not been counted out, so the group outlives this
 }
 
 void group_core::add_error(const std::exception_ptr& error) noexcept {
@@ -42,6 +38,12 @@ void group_core::add_error(const std::exception_ptr& error) noexcept {
         // One failure less to tell of; if it was the only one, the group must still fail.
         if (errors_.empty()) std::terminate();
     }
+}
+
+void group_core::note(const std::exception_ptr& error) noexcept {
+    if (is_cancellation(error)) return note_cancelled();
+    add_error(error);
+    cancel(false);
 }
 
 void group_core::member_gone() noexcept {

@@ -9,9 +9,9 @@
 
 namespace plait {
 
-task_group::~task_group() {
-    if (!admit_) return; // with_group has waited
+void task_group::cancel_and_wait() noexcept {
     core_.cancel(true);
+    if (forks_) forks_->join();
     wait_quietly();
 }
 
@@ -35,7 +35,7 @@ void task_group::refuse_own_loop() const {
                                "co_await plait::with_group(...)"};
 }
 
-void task_group::wait() {
+void task_group::wait_for_children() {
     if (!admit_) throw std::logic_error{"task_group::wait: with_group waits for its group by itself"};
     refuse_own_loop();
     wait_quietly();

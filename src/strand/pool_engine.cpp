@@ -20,6 +20,7 @@ pool_engine::pool_engine(std::size_t workers, const char* name, function<void()>
       workers_{workers},
       queues_(workers + most_spares) {
     parked_.reserve(queues_.size());
+    for (local_queue& q : queues_) q.forks.belong_to(*this, sleepers_);
 }
 
 pool_engine::~pool_engine() {
@@ -83,12 +84,12 @@ void pool_engine::pass_wake_on() noexcept {
     if (sleepers_.load(order::seq_cst) != 0 && work_anywhere()) wake_one();
 }
 
-void pool_engine::push_own(local_queue& q, work_queue& items, std::uint32_t n) noexcept {
+void pool_engine::push_own(local_queue& q, std::span<work* const> items) noexcept {
     {
         const spin_guard guard{q.lock};
-        q.queue.append(items);
+        for (work* const w : items) q.queue.push(*w);
         // seq_cst: pairs with the loads in work_anywhere(). Either we see the sleeper, or it sees our work.
-        q.size.fetch_add(n, order::seq_cst);
+        q.size.fetch_add(static_cast<std::uint32_t>(items.size()), order::seq_cst);
     }
     if (sleepers_.load(order::seq_cst) != 0) wake_one();
 }
@@ -96,9 +97,8 @@ void pool_engine::push_own(local_queue& q, work_queue& items, std::uint32_t n) n
 void pool_engine::post(work& w) noexcept {
     const execution& e = current();
     if (e.worker == this) {
-        work_queue single;
-        single.push(w);
-        return push_own(queues_[e.slot], single, 1);
+        work* const single = &w;
+        return push_own(queues_[e.slot], {&single, 1});
     }
     const std::size_t priority = w.unstarted_ ? w.priority_ : 0U;
     wake_order order;
@@ -142,8 +142,7 @@ void pool_engine::take_inbox() noexcept {
 
 // One to run now; of a long queue a batch, the rest of which goes to the worker's own queue.
 work* pool_engine::take_injected(unsigned slot) noexcept {
-    work* first = nullptr;
-    work_queue rest;
+    std::array<work*, largest_batch> taken;
     std::uint32_t n = 0;
     bool more = false;
     {
@@ -158,58 +157,61 @@ work* pool_engine::take_injected(unsigned slot) noexcept {
             work* w = nullptr;
             for (std::size_t i = 0; i < priorities && !w; ++i)
                 w = injected_[lowest_first ? priorities - 1 - i : i].pop();
-            if (n++ == 0)
-                first = w;
-            else
-                rest.push(*w);
+            taken[n++] = w;
         }
         injected_count_.store(waiting - n, order::relaxed);
         more = waiting != n;
     }
     if (n > 1)
-        push_own(queues_[slot], rest, n - 1);
+        push_own(queues_[slot], {taken.data() + 1, n - 1});
     else if (more && sleepers_.load(order::relaxed) != 0)
         wake_one(); // relaxed: who went to sleep since take_inbox() has seen injected_count_
-    return first;
+    return taken[0];
 }
 
-// Half of what the first worker after us has that has anything.
+// The oldest fork of the first worker after us that has any: of all that it has forked the largest part.
 work* pool_engine::steal(unsigned slot) noexcept {
-    const std::size_t n = slots_.load(order::relaxed);
-    for (std::size_t i = 1; i < n; ++i) {
-        local_queue& victim = queues_[(slot + i) % n];
+    const std::size_t slots = slots_.load(order::relaxed);
+    for (std::size_t i = 1; i < slots; ++i)
+        if (work* w = queues_[(slot + i) % slots].forks.steal()) return w;
+    return steal_queued(slot);
+}
+
+// Half of what the first worker after us has that has anything; of much, a batch.
+work* pool_engine::steal_queued(unsigned slot) noexcept {
+    const std::size_t slots = slots_.load(order::relaxed);
+    for (std::size_t i = 1; i < slots; ++i) {
+        local_queue& victim = queues_[(slot + i) % slots];
         if (victim.size.load(order::relaxed) == 0) continue;
-        work* first = nullptr;
-        work_queue rest;
-        std::uint32_t taken = 0;
+        std::array<work*, largest_batch> taken;
+        std::uint32_t n = 0;
         bool more = false;
         {
             const spin_guard guard{victim.lock};
-            const std::uint32_t wanted = (victim.size.load(order::relaxed) + 1) / 2;
-            for (; taken < wanted; ++taken) {
-                work* w = victim.queue.pop();
-                if (taken == 0)
-                    first = w;
-                else
-                    rest.push(*w);
-            }
-            const std::uint32_t left = victim.size.load(order::relaxed) - taken;
-            victim.size.store(left, order::relaxed);
-            more = left != 0;
+            const std::uint32_t size = victim.size.load(order::relaxed);
+            const std::uint32_t wanted = std::min((size + 1) / 2, largest_batch);
+            while (n < wanted) taken[n++] = victim.queue.pop();
+            victim.size.store(size - n, order::relaxed);
+            more = size != n;
         }
-        if (taken > 1)
-            push_own(queues_[slot], rest, taken - 1);
+        if (n == 0) continue;
+        if (n > 1)
+            push_own(queues_[slot], {taken.data() + 1, n - 1});
         else if (more && sleepers_.load(order::relaxed) != 0)
             wake_one(); // wakes that came while we were being woken were swallowed
-        if (first) return first;
+        return taken[0];
     }
     return nullptr;
 }
 
 work* pool_engine::next(unsigned slot, unsigned& turn) noexcept {
-    // Now and then the injector first: tasks that post themselves again and again must not keep new ones out.
-    if (++turn % own_share == 0)
+    // Now and then the others first: tasks that post themselves, or fork, again and again must not keep them out.
+    if (++turn % own_share == 0) {
         if (work* w = take_injected(slot)) return w;
+        if (work* w = take_own(slot)) return w;
+    }
+    // Depth first: what was forked last is what the task that waits for it needs next.
+    if (work* w = queues_[slot].forks.pop()) return w;
     if (work* w = take_own(slot)) return w;
     count_out(slot);
     if (work* w = take_injected(slot)) return w;
@@ -219,8 +221,9 @@ work* pool_engine::next(unsigned slot, unsigned& turn) noexcept {
 bool pool_engine::work_anywhere() const noexcept {
     if (inbox_count_.load(order::relaxed) != 0 || injected_count_.load(order::relaxed) != 0) return true;
     const auto end = queues_.begin() + slots_.load(order::relaxed);
-    return std::any_of(queues_.begin(), end,
-                       [](const local_queue& q) { return q.size.load(order::seq_cst) != 0; });
+    return std::any_of(queues_.begin(), end, [](const local_queue& q) {
+        return q.size.load(order::seq_cst) != 0 || !q.forks.empty();
+    });
 }
 
 // False: the pool ends.
@@ -254,6 +257,7 @@ void pool_engine::thread_main(unsigned slot, bool woken) noexcept {
         e.worker = this;
         e.locals = &mine;
         e.slot = slot;
+        e.forks = &queues_[slot].forks;
         initialize(initializer_);
         if (woken) { // a spare one, to whom a wake has come
             const spin_guard guard{lock_};
@@ -278,24 +282,20 @@ void pool_engine::thread_main(unsigned slot, bool woken) noexcept {
 
 void pool_engine::refuse_queued() noexcept {
     work_queue found;
-    const auto sort_out = [&found](work_queue& q) {
+    const auto sort_out = [&found](work_list& q) {
         work_queue kept;
         std::uint32_t n = 0;
         while (work* w = q.pop()) {
-            if (!w->unstarted_) {
-                kept.push(*w);
-                continue;
-            }
-            found.push(*w);
-            ++n;
+            (w->unstarted_ ? found : kept).push(*w);
+            n += w->unstarted_ ? 1 : 0;
         }
-        q = kept;
+        while (work* w = kept.pop()) q.push(*w);
         return n;
     };
     {
         const spin_guard guard{injected_lock_};
         take_inbox();
-        for (work_queue& q : injected_)
+        for (work_list& q : injected_)
             injected_count_.store(injected_count_.load(order::relaxed) - sort_out(q), order::relaxed);
     }
     for (std::size_t i = 0; i < slots_.load(order::relaxed); ++i) {

@@ -3,10 +3,14 @@
 
 #include "base/spin_lock.hpp"
 #include "strand/engine.hpp"
+#include "strand/work_list.hpp"
+
+#include <plait/detail/fork.hpp>
 
 #include <array>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <thread>
 #include <vector>
 
@@ -28,7 +32,8 @@ namespace plait::detail {
 ///     and has what it took;
 ///   - a worker that adds to its own queue does an RMW on that queue's size and then reads `sleepers_`, while
 ///     a worker that goes to sleep does an RMW on `sleepers_` and then reads every size, all seq_cst: not
-///     both can miss. Sizes fall under the queue's lock only, and wake nobody;
+///     both can miss. Sizes fall under the queue's lock only, and wake nobody. Likewise a worker that forks:
+///     it stores its deque's end, seq_cst, and then reads `sleepers_`;
 ///   - a wake is swallowed only while another is under way. Its receiver clears `waking_` under `lock_`, so
 ///   that
 ///     it sees what was queued before, searches, and if it finds work it looks everywhere once more and
@@ -54,6 +59,7 @@ class pool_engine final : public engine {
     void leave() noexcept override;
     void begin_blocking() noexcept override;
     void end_blocking() noexcept override;
+    void work_added() noexcept override { wake_one(); }
     bool is_current() const noexcept override { return current().runs(*this); }
 
     /// Starts the threads; throws system_error, having stopped those that it could start.
@@ -75,9 +81,10 @@ class pool_engine final : public engine {
     struct alignas(64) local_queue {
         atomic<std::uint32_t> lock{0};
         atomic<std::uint32_t> size{0}; // changed under lock
-        work_queue queue;              // guarded by lock
+        work_list queue;               // guarded by lock
         std::uint32_t left = 0; // the worker's own: tasks that have ended here, still to be counted out
         atomic<std::uint32_t> parked{0}; // a spare thread sleeps here
+        fork_deque forks;
     };
     enum class wake : unsigned char { nobody, sleeper, parked, fresh };
     /// Whom to wake, once the lock is released: by `address` alone, but for a fresh one, for whom the engine
@@ -98,6 +105,7 @@ class pool_engine final : public engine {
     void take_inbox() noexcept;
     void count_out(unsigned slot) noexcept;
     work* steal(unsigned slot) noexcept;
+    work* steal_queued(unsigned slot) noexcept;
     bool sleep() noexcept;
     bool work_anywhere() const noexcept;
     wake_order request_wake() noexcept;
@@ -108,7 +116,7 @@ class pool_engine final : public engine {
     void recount() noexcept;
     wake_order take_place() noexcept;
     bool park(unsigned slot) noexcept;
-    void push_own(local_queue& q, work_queue& items, std::uint32_t n) noexcept;
+    void push_own(local_queue& q, std::span<work* const> items) noexcept;
     void request_stop() noexcept;
 
     const char* name_;
@@ -116,22 +124,22 @@ class pool_engine final : public engine {
 
     // Spun on, like the others: no section that it guards is longer than a look at every queue.
     atomic<std::uint32_t> lock_{0};
-    std::array<work_queue, priorities> inbox_; // guarded by lock_
-    atomic<std::uint32_t> inbox_count_{0};     // changed under lock_
-    bool waking_ = false;                      // guarded by lock_: a wake is under way
-    bool stop_ = false;                        // guarded by lock_
-    std::uint32_t asleep_ = 0;                 // guarded by lock_: threads that sleep on epoch_
-    std::uint32_t blocked_ = 0;                // guarded by lock_
-    std::uint32_t extra_ = 0;                  // guarded by lock_
-    std::uint32_t offered_ = 0;                // guarded by lock_
-    atomic<std::uint32_t> sleepers_{0};        // changed under lock_: asleep_ + offered_
-    atomic<std::uint32_t> epoch_{0};           // changed under lock_; the futex word
+    std::array<work_list, priorities> inbox_; // guarded by lock_
+    atomic<std::uint32_t> inbox_count_{0};    // changed under lock_
+    bool waking_ = false;                     // guarded by lock_: a wake is under way
+    bool stop_ = false;                       // guarded by lock_
+    std::uint32_t asleep_ = 0;                // guarded by lock_: threads that sleep on epoch_
+    std::uint32_t blocked_ = 0;               // guarded by lock_
+    std::uint32_t extra_ = 0;                 // guarded by lock_
+    std::uint32_t offered_ = 0;               // guarded by lock_
+    atomic<std::uint32_t> sleepers_{0};       // changed under lock_: asleep_ + offered_
+    atomic<std::uint32_t> epoch_{0};          // changed under lock_; the futex word
 
     // On a line of its own: the workers', while the one above is also that of those who post.
     alignas(64) atomic<std::uint32_t> injected_lock_{0};
-    atomic<std::uint32_t> injected_count_{0};     // changed under injected_lock_; grows under lock_ too
-    std::array<work_queue, priorities> injected_; // guarded by injected_lock_
-    unsigned injected_turn_ = 0;                  // guarded by injected_lock_
+    atomic<std::uint32_t> injected_count_{0};    // changed under injected_lock_; grows under lock_ too
+    std::array<work_list, priorities> injected_; // guarded by injected_lock_
+    unsigned injected_turn_ = 0;                 // guarded by injected_lock_
 
     // Read after every task, and written hardly ever: not on a line that those who post write.
     alignas(64) atomic<std::uint32_t> surplus_{0}; // changed under lock_

@@ -59,6 +59,8 @@ inline plait::task<> say_goodbye(int) { co_return; }
 inline plait::task<> answer_to(plait::io::socket) { co_return; }
 inline plait::task<> echo(plait::io::socket) { co_return; }
 inline int build_index(int) { return 0; }
+inline int n = 1;
+inline long fib(plait::thread_pool&, int k) { return k; }
 inline int answer() { return 42; }
 inline int parse(const std::string&) { return 0; }
 inline picture thumbnail(const std::string&) { return {}; }

@@ -197,6 +197,7 @@ class [[gnu::visibility("default")]] waiter : public work {
     }
     /// Before a system call that is probably all: what to arm it with, if it is not.
     void note(std::coroutine_handle<> h) noexcept { handle_ = h.address(); }
+    /// What was noted, or waits.
     std::coroutine_handle<> noted() const noexcept { return std::coroutine_handle<>::from_address(handle_); }
     bool pending() const noexcept { return word_.load(order::acquire) == stage::pending; }
 

@@ -38,6 +38,14 @@ class [[gnu::visibility("default")]] group_core {
 
     /// Adds a failure that is no child's: the body's.
     void add_error(const std::exception_ptr& error) noexcept;
+    /// What a fork has thrown: a failure stops the others.
+    void note(const std::exception_ptr& error) noexcept;
+    void note_cancelled() noexcept { any_cancelled_.store(1, order::release); }
+    /// No child is left, and none has failed or was stopped.
+    bool quiet() const noexcept {
+        // acquire: as after a wait.
+        return members_.load(order::acquire) == 1 && !stopping();
+    }
     /// After the end.
     std::vector<std::exception_ptr> take_errors() noexcept { return std::move(errors_); }
 

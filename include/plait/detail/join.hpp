@@ -5,6 +5,7 @@
 #include <exception>
 #include <plait/detail/context.hpp>
 #include <plait/task.hpp>
+#include <span>
 
 namespace plait::detail {
 
@@ -27,6 +28,10 @@ enum class child_end : unsigned char { value, failure, cancelled };
 ///
 /// Children are begun in order, at most `limit` at a time, as posted work; the last one that ends resumes the
 /// parent. None is ever left behind: whatever stops them, the parent goes on only when all have ended.
+///
+/// On a pool they are forks: the first goes on where the parent leaves off, the others wait in the thread's
+/// deque, the second on top, for this thread or for thieves. So a tree of gathers is walked depth first, and
+/// no more of it is alive than its depth.
 class [[gnu::visibility("default")]] join : public waiter {
   public:
     enum class mode : unsigned char {
@@ -44,13 +49,16 @@ class [[gnu::visibility("default")]] join : public waiter {
     join(mode m, const char* what) noexcept : mode_{m}, what_{what} {}
     virtual ~join();
 
-    /// Makes room for `n` children; the caller then prepares each with `child(i)`.
+    /// Room for them; the caller then prepares each with `child(i)`.
+    void use(std::span<join_child> room) noexcept;
+    /// The same in memory of its own.
     void allocate(std::size_t n);
     join_child& child(std::size_t i) noexcept { return children_[i]; }
-    std::size_t size() const noexcept { return count_; }
+    std::size_t size() const noexcept { return children_.size(); }
 
-    /// False: do not suspend. Then `check()` tells whether it may not, or need not.
-    bool suspend(std::coroutine_handle<> h, std::size_t limit);
+    /// False: do not suspend. Then `check()` tells whether it may not, or need not. `driven`: the caller is a
+    /// task, resumed by `drive`, which goes on with whatever is left in `current().next`.
+    bool suspend(std::coroutine_handle<> h, std::size_t limit, bool driven);
 
     /// The child that decided: the first failure, or the first end. `none` if nothing did.
     std::size_t decisive() const noexcept { return decisive_.load(order::acquire); }
@@ -70,12 +78,16 @@ class [[gnu::visibility("default")]] join : public waiter {
   private:
     static void begin_child(work& w) noexcept;
     static void frame_ended(work& w) noexcept;
+    bool may_begin(join_child& c) noexcept;
+    void fork_children(execution& e, std::size_t n) noexcept;
     void begin_next() noexcept;
-    void child_ended(join_child& c, child_end how) noexcept;
+    bool count_out(join_child& c, child_end how) noexcept;
+    void go_on_from_child() noexcept;
     void stop_children() noexcept;
 
-    std::size_t count_ = 0;
-    join_child* children_ = nullptr;
+    std::span<join_child> children_;
+    join_child* allocated_ = nullptr;
+    std::int64_t since_ = 0;       // when the children were made
     std::size_t visited_ = 0;      // by the canceller that holds our scope
     atomic<std::size_t> begun_{0}; // children given to the worker
     atomic<std::size_t> left_{0};  // children that have not ended, and the parent while it suspends

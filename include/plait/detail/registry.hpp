@@ -32,6 +32,9 @@ static_assert(sizeof(task_node) == 64);
 /// The same, as a child of the task with that id; 0: of none.
 [[gnu::visibility("default")]] task_node& new_task_node(const char* name, std::source_location created,
                                                         std::uint64_t parent) noexcept;
+/// The same, made at that time: of many the clock is asked once.
+[[gnu::visibility("default")]] task_node& new_task_node(const char* name, std::source_location created,
+                                                        std::uint64_t parent, std::int64_t since) noexcept;
 [[gnu::visibility("default")]] void free_task_node(task_node& node) noexcept;
 
 } // namespace plait::detail

@@ -19,6 +19,7 @@ struct work {
     function* run_;
     bool unstarted_ = false;     // a task that nobody has begun: shutdown may take it out of the queue
     bool posted_ = false;        // such a one, and a `posted`: it is over, and gone, when run() returns
+    bool forked_ = false;        // a `fork`
     unsigned char priority_ = 0; // of an unstarted one; what is under way goes with the highest
 };
 

@@ -11,6 +11,7 @@
 namespace plait::detail {
 
 class context;
+class fork_deque;
 class job_core;
 class locals;
 class timer;
@@ -71,6 +72,9 @@ class [[gnu::visibility("default")]] worker {
     virtual void begin_blocking() noexcept {}
     virtual void end_blocking() noexcept {}
 
+    /// One of this worker's threads has forked something, and somebody sleeps who could run it.
+    virtual void work_added() noexcept {}
+
     /// The loop that keeps this worker's timers and watches its descriptors; a loop is its own. The first
     /// call may have to start it: throws system_error if that cannot be.
     virtual worker& keeper() = 0;
@@ -112,14 +116,15 @@ class [[gnu::visibility("default")]] worker {
 
 /// What the calling thread is doing.
 struct execution {
-    detail::worker* worker = nullptr;  // whose tasks this thread runs
-    detail::context* scope = nullptr;  // the task that runs now
-    std::coroutine_handle<> next = {}; // what the trampoline resumes next
-    unsigned budget = 0;               // ready awaits left before this task gives way
-    detail::locals* locals = nullptr;  // this worker's `worker_local`s
-    unsigned slot = 0;                 // which thread of a pool this is
-    bool blocking = false;             // in a blocking_region
-    const execution* outer = nullptr;  // what the thread did before it came to drive this worker
+    detail::worker* worker = nullptr;    // whose tasks this thread runs
+    detail::context* scope = nullptr;    // the task that runs now
+    std::coroutine_handle<> next = {};   // what the trampoline resumes next
+    unsigned budget = 0;                 // ready awaits left before this task gives way
+    detail::locals* locals = nullptr;    // this worker's `worker_local`s
+    unsigned slot = 0;                   // which thread of a pool this is
+    detail::fork_deque* forks = nullptr; // what this thread of a pool has forked
+    bool blocking = false;               // in a blocking_region
+    const execution* outer = nullptr;    // what the thread did before it came to drive this worker
 
     /// Is this thread one of w's? Also while a task of w drives another worker, a `serial` say.
     bool runs(const detail::worker& w) const noexcept {

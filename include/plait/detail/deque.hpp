@@ -1,0 +1,124 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <cstdint>
+#include <new>
+#include <plait/detail/atomic.hpp>
+
+namespace plait::detail {
+
+/// One thread, the owner, pushes and pops at one end; any other takes from the other end what was pushed
+/// first.
+///
+/// After Chase and Lev, "Dynamic Circular Work-Stealing Deque" (SPAA 2005), without fences: every order
+/// stands on an operation, so that ThreadSanitizer sees it.
+///   - Owner and thief meet at the last entry: the owner lowers `bottom_`, then reads `top_`; a thief reads
+///     `top_`, then `bottom_`; all seq_cst, so that not both overlook the other, and the exchange of `top_`
+///     decides.
+///   - A thief reads the entry before its exchange. That succeeds only if `top_` has not moved, and until it
+///     does the slot of `top_` is not written again: the ring grows before it would come round.
+///   - push stores `bottom_` after the entry (release), which a thief reads before it (acquire). seq_cst on
+///     top: whoever pushes then looks for sleepers, who announce themselves and then look for entries.
+/// Rings that have been outgrown stay until the end, since a thief may be reading one: twice the memory.
+template <class T, class Policy = system_policy>
+class deque {
+  public:
+    template <class U>
+    using atomic = typename Policy::template atomic<U>;
+
+    deque() noexcept = default;
+    deque(const deque&) = delete;
+    deque& operator=(const deque&) = delete;
+    ~deque() {
+        for (ring* r = ring_.load(order::relaxed); r;) {
+            ring* const older = r->older;
+            ring::destroy(r);
+            r = older;
+        }
+    }
+
+    /// Owner. False: there is no memory for more.
+    bool push(T& item) noexcept {
+        const std::int64_t bottom = bottom_.load(order::relaxed);
+        ring* r = ring_.load(order::relaxed);
+        // acquire: a slot that a thief has left is written only after it has read it.
+        if (!r || bottom - top_.load(order::acquire) > r->mask) {
+            r = grown(r, bottom);
+            if (!r) return false;
+        }
+        r->slot(bottom).store(&item, order::relaxed);
+        bottom_.store(bottom + 1, order::seq_cst);
+        return true;
+    }
+
+    /// Owner: what was pushed last; null if there is nothing.
+    T* pop() noexcept {
+        const std::int64_t bottom = bottom_.load(order::relaxed) - 1;
+        if (top_.load(order::relaxed) > bottom) return nullptr; // it only grows: empty it is
+        bottom_.store(bottom, order::seq_cst);
+        std::int64_t top = top_.load(order::seq_cst);
+        T* item = nullptr;
+        if (top <= bottom) {
+            item = ring_.load(order::relaxed)->slot(bottom).load(order::relaxed);
+            if (top < bottom) return item;
+            if (!top_.compare_exchange(top, top + 1, order::seq_cst, order::relaxed)) item = nullptr;
+        }
+        bottom_.store(bottom + 1, order::relaxed);
+        return item;
+    }
+
+    /// Anybody: what was pushed first; null if there is nothing, or somebody else was quicker.
+    T* steal() noexcept {
+        return steal_if(0, [] { return true; });
+    }
+    /// The same, if it was pushed at position `from` or later, and if `still()` holds between the look and
+    /// the taking.
+    template <class Still>
+    T* steal_if(std::int64_t from, Still still) noexcept {
+        std::int64_t top = top_.load(order::seq_cst);
+        if (top < from || top >= bottom_.load(order::seq_cst)) return nullptr;
+        // acquire: the ring is seen whole. It holds this entry, as do those that it has outgrown.
+        T* const item = ring_.load(order::acquire)->slot(top).load(order::relaxed);
+        if (!still() || !top_.compare_exchange(top, top + 1, order::seq_cst, order::relaxed)) return nullptr;
+        return item;
+    }
+
+    /// Anybody.
+    bool empty() const noexcept { return top_.load(order::seq_cst) >= bottom_.load(order::seq_cst); }
+    /// Owner: the position of what it pushes next.
+    std::int64_t position() const noexcept { return bottom_.load(order::relaxed); }
+
+  private:
+    struct ring {
+        std::int64_t mask;
+        ring* older;
+        atomic<T*>& slot(std::int64_t i) noexcept {
+            return reinterpret_cast<atomic<T*>*>(this + 1)[i & mask];
+        }
+        static ring* make(std::int64_t size, ring* older) noexcept {
+            const auto slots = static_cast<std::size_t>(size);
+            void* const memory = ::operator new(sizeof(ring) + slots * sizeof(atomic<T*>), std::nothrow);
+            if (!memory) return nullptr;
+            ring* const r = ::new (memory) ring{size - 1, older};
+            for (std::int64_t i = 0; i < size; ++i) ::new (&r->slot(i)) atomic<T*>{};
+            return r;
+        }
+        static void destroy(ring* r) noexcept { ::operator delete(r); }
+    };
+
+    [[gnu::noinline]] ring* grown(ring* r, std::int64_t bottom) noexcept {
+        constexpr std::int64_t first_size = 256;
+        ring* const more = ring::make(r ? 2 * (r->mask + 1) : first_size, r);
+        if (!more) return nullptr;
+        for (std::int64_t i = r ? top_.load(order::acquire) : bottom; i < bottom; ++i)
+            more->slot(i).store(r->slot(i).load(order::relaxed), order::relaxed);
+        ring_.store(more, order::release);
+        return more;
+    }
+
+    alignas(64) atomic<std::int64_t> top_{0};    // thieves, and the owner at the last entry
+    alignas(64) atomic<std::int64_t> bottom_{0}; // written by the owner alone
+    atomic<ring*> ring_{nullptr};                // written by the owner alone
+};
+
+} // namespace plait::detail

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include <plait/detail/fork.hpp>
+
+#include "sys/futex.hpp"
+
+#include <plait/blocking_region.hpp>
+
+namespace plait::detail {
+
+void fork_group::run_stolen(work& w) noexcept {
+    fork& f = static_cast<fork&>(w);
+    fork_group& g = *f.group;
+    execution& e = current();
+    context* const outer = e.scope;
+    f.base = e.forks->position();
+    f.thief.store(e.forks, order::seq_cst); // release: with `base`
+    g.call(f, e);
+    e.scope = outer;
+    f.thief.store(nullptr, order::seq_cst); // see help_thieves()
+    // acq_rel: the owner sees what the fork did. It may go on at once, and the group be gone.
+    const std::uint32_t* const word = g.ended_.address();
+    if ((g.ended_.fetch_add(1, order::acq_rel) & sleeping) != 0) futex_wake(word);
+}
+
+void fork_group::skip(fork& f) noexcept {
+    f.call_(f, fork::what::destroy);
+    core_.note_cancelled();
+}
+
+// Runs a fork of a fork that was stolen from us. False: there is none at the moment.
+//
+// Only our own descendants: a stranger's might need a lock that our task holds. What stands at `base` or later
+// in the thief's deque was pushed after the thief began our fork, and if that still runs when the entry has
+// been read, the entry was pushed by what it runs. The exchange in steal_if proves that it has not been taken
+// meanwhile, so the entry is still that one.
+bool fork_group::help_thieves() noexcept {
+    for (fork* f = newest_; f; f = f->older) {
+        fork_deque* const thief = f->thief.load(order::seq_cst);
+        if (!thief || thief == thread_.forks) continue;
+        work* const w =
+            thief->steal_if(f->base, [f, thief] { return f->thief.load(order::seq_cst) == thief; });
+        if (!w) continue;
+        w->run();
+        return true;
+    }
+    return false;
+}
+
+void fork_group::wait_for_thieves() noexcept {
+    // acquire: pairs with run_stolen().
+    while (ended_.load(order::acquire) != pending_) {
+        if (help_thieves()) continue;
+        const blocking_region elsewhere; // others may have to end them
+        // Wake-up: whoever counts the last one finds the bit, or we find its count; the kernel compares again.
+        std::uint32_t now = ended_.fetch_or(sleeping, order::acq_rel) | sleeping;
+        for (; now != (pending_ | sleeping); now = ended_.load(order::acquire))
+            futex_wait(ended_.address(), now);
+        break;
+    }
+    ended_.store(0, order::relaxed);
+    pending_ = 0;
+    while (fork* const f = newest_) {
+        newest_ = f->older;
+        if (f->release_) f->release_(*f);
+    }
+}
+
+} // namespace plait::detail
