@@ -53,6 +53,15 @@ class Channels(support.CommandTest):
         self.assertTrue(all(re.fullmatch(r"square \d+", line) for line in lines[:3]), done.stdout)
 
 
+class Queens(support.CommandTest):
+    def test_TheNumbersOfSolutionsAreTheKnownOnes(self):
+        program = os.path.join(os.path.dirname(support.binary), "examples", "nqueens")
+        for n, solutions in ((1, 1), (6, 4), (8, 92), (11, 2680)):
+            done = subprocess.run([program, str(n)], capture_output=True, text=True, env=support.clean_environment(),
+                                  timeout=support.WATCHDOG, check=True)
+            self.assertEqual(f"{n} queens: {solutions} solutions\n", done.stdout)
+
+
 class Programs(support.CommandTest):
     def command(self, name, language):
         if language == "python":
