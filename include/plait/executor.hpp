@@ -96,6 +96,10 @@ class [[gnu::visibility("default")]] in_process_executor {
             j.abandon(); // before it can fail: the handler hears of every failure
             j.owner().post(j);
         } else {
+            if constexpr (detail::posted_by_value<call>) {
+                auto slot = detail::by_value<call>(fn, created);
+                if (post_by_value(slot)) return;
+            }
             auto& p = make_job<detail::posted_call<call>>(created, std::forward<F>(fn));
             p.owner().post(p);
         }
@@ -141,6 +145,11 @@ class [[gnu::visibility("default")]] in_process_executor {
     ~in_process_executor() = default;
 
     virtual detail::worker& pick() = 0;
+    /// A small function, for an executor that queues it as it is. False: this one does not, or not here.
+    virtual bool post_by_value(detail::posted_slot& slot) {
+        static_cast<void>(slot);
+        return false;
+    }
 
   private:
     /// Counted in; a job with an owner for its future and one for the queue.

@@ -26,8 +26,8 @@ struct thread_pool_options {
 ///     plait::thread_pool pool{{.workers = 5}};
 ///     for (std::size_t bytes : pool.map(download, urls)) total += bytes;
 ///
-/// Tasks start in the order in which they were submitted, high before normal before low; of 16 in a row one
-/// goes to the lowest priority that waits, so that none starves. A task that blocks on the future of a task
+/// Tasks start in the order in which one thread has submitted them (with one worker: all threads), high before
+/// normal before low; of 16 in a row one goes to the lowest priority that waits, so that none starves. A task that blocks on the future of a task
 /// it has submitted itself, and that nobody has begun, runs that one meanwhile: nested waits never run out of
 /// threads.
 ///
@@ -45,6 +45,7 @@ class [[gnu::visibility("default")]] thread_pool final : public in_process_execu
 
   private:
     detail::worker& pick() override;
+    bool post_by_value(detail::posted_slot& slot) override;
     struct implementation;
     implementation* self_;
 };

@@ -200,13 +200,28 @@ task_node& new_task_node(const char* name, std::source_location created, std::ui
     return *n;
 }
 
-void free_task_node(task_node& n) noexcept {
-    slab& s = the_slab();
-    if (&n == &s.lost) return;
+void rest_task_node(task_node& n) noexcept {
     // Readers take no lock: they look at the id before and after the rest, and every store after this one is
     // a release, so that none of it can be seen with the old id on both sides.
     n.id.store(0, order::release);
     n.state.store(task_state::free, order::release);
+}
+
+void wake_task_node(task_node& n, std::source_location created, std::uint64_t parent) noexcept {
+    if (node_cache::gone) return;
+    // As in new_task_node().
+    n.parent.store(parent, order::release);
+    n.awaits.store(nullptr, order::release);
+    n.created = created;
+    n.since.store(coarse_clock().time_since_epoch().count(), order::release);
+    n.state.store(task_state::running, order::release);
+    n.id.store(this_cache().next_id(), order::release);
+}
+
+void free_task_node(task_node& n) noexcept {
+    slab& s = the_slab();
+    if (&n == &s.lost) return;
+    rest_task_node(n);
     if (!node_cache::gone) {
         this_cache().put(n);
         return;

@@ -34,4 +34,40 @@ void posted::end(worker& owner, const std::exception_ptr& failure) noexcept {
     owner.leave();
 }
 
+posted_here::posted_here(worker& owner) noexcept
+    : work{&run_slot},
+      owner_{owner},
+      thread_{current()},
+      node_{new_task_node(nullptr, {}, 0)},
+      visible_{node_.id.load(order::relaxed) != 0} {
+    if (visible_) rest_task_node(node_);
+}
+
+posted_here::~posted_here() { free_task_node(node_); }
+
+void posted_here::run_slot(work& w) noexcept {
+    posted_here& self = static_cast<posted_here&>(w);
+    std::exception_ptr failure;
+    if (self.owner_.refusing()) {
+        failure = self.owner_.refusal();
+    } else {
+        if (!self.scope_ || self.scope_->stopped()) { // a time limit of the last one's
+            context& fresh = self.scope_.emplace();
+            fresh.home = &self.owner_;
+            fresh.node = &self.node_;
+        }
+        self.scope_->deadline = self.slot.deadline;
+        if (self.visible_) wake_task_node(self.node_, self.slot.created, self.slot.parent);
+        context* const outer = std::exchange(self.thread_.scope, &*self.scope_);
+        try {
+            self.slot.run(self.slot);
+        } catch (...) {
+            failure = std::current_exception();
+        }
+        self.thread_.scope = outer;
+        if (self.visible_) rest_task_node(self.node_);
+    }
+    posted::end(self.owner_, failure);
+}
+
 } // namespace plait::detail

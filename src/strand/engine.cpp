@@ -25,10 +25,10 @@ void engine::release_owner() noexcept {
     if (owners_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
 }
 
-void engine::enter() {
-    const std::uint32_t before = live_.fetch_add(one, order::acq_rel);
+void engine::enter(std::uint32_t n) {
+    const std::uint32_t before = live_.fetch_add(n * one, order::acq_rel);
     if (!(before & closed_bit)) return;
-    leave();
+    leave(n);
     throw shutdown_error{std::string{kind_} + ": the executor has been shut down and takes no more tasks"};
 }
 

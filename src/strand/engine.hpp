@@ -26,7 +26,7 @@ class engine : public worker {
   public:
     engine(const char* kind, unhandled_handler handler);
 
-    void enter() override;
+    void enter() override { enter(1); }
     void leave() noexcept override;
     failure_handler& failures() noexcept override { return *failures_; }
     void remember(job_core& root) noexcept override;
@@ -62,7 +62,8 @@ class engine : public worker {
     const char* kind() const noexcept { return kind_; }
 
   protected:
-    /// As many leave() calls.
+    /// As many enter() or leave() calls.
+    void enter(std::uint32_t n);
     void leave(std::uint32_t n) noexcept;
     virtual ~engine();
     /// Everybody has left an engine that nobody waits for.

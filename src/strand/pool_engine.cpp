@@ -5,6 +5,9 @@
 #include "sys/futex.hpp"
 
 #include <algorithm>
+#include <atomic>
+#include <bit>
+#include <cstring>
 #include <plait/errors.hpp>
 #include <pthread.h>
 #include <string>
@@ -18,6 +21,7 @@ pool_engine::pool_engine(std::size_t workers, const char* name, function<void()>
       initializer_{std::move(initializer)},
       slots_{static_cast<std::uint32_t>(workers)},
       workers_{workers},
+      lanes_(workers == 1 ? 1 : std::bit_ceil(2 * workers)), // one worker takes everything in order
       queues_(workers + most_spares) {
     parked_.reserve(queues_.size());
     for (local_queue& q : queues_) q.forks.belong_to(*this, sleepers_);
@@ -94,6 +98,39 @@ void pool_engine::push_own(local_queue& q, std::span<work* const> items) noexcep
     if (sleepers_.load(order::seq_cst) != 0) wake_one();
 }
 
+// Each thread keeps to one, so that what it posts is taken in its order.
+post_lane& pool_engine::lane_of_this_thread() noexcept {
+    static std::atomic<unsigned> threads{0};
+    static constinit thread_local unsigned mine = 0;
+    if (mine == 0) mine = threads.fetch_add(1, std::memory_order_relaxed) + 1;
+    return lanes_[mine & (lanes_.size() - 1)];
+}
+
+pool_engine::wake_order pool_engine::request_wake_for_lane() noexcept {
+    if (sleepers_.load(order::seq_cst) == 0) return {};
+    const spin_guard guard{lock_};
+    return request_wake();
+}
+
+bool pool_engine::post_by_value(posted_slot& s) {
+    const execution& e = current();
+    if (e.worker == this) return false;
+    if (e.scope) {
+        s.parent = e.scope->node->id.load(order::relaxed);
+        s.deadline = e.scope->deadline;
+    }
+    carry_out(lane_of_this_thread().put_on_credit(
+        s, spares_, [this] { enter(post_lane::credit); }, [this] { return request_wake_for_lane(); }));
+    return true;
+}
+
+bool pool_engine::close() noexcept {
+    const bool first = engine::close();
+    for (post_lane& l : lanes_)
+        if (const std::uint32_t n = l.take_credit()) engine::leave(n);
+    return first;
+}
+
 void pool_engine::post(work& w) noexcept {
     const execution& e = current();
     if (e.worker == this) {
@@ -101,10 +138,21 @@ void pool_engine::post(work& w) noexcept {
         return push_own(queues_[e.slot], {&single, 1});
     }
     const std::size_t priority = w.unstarted_ ? w.priority_ : 0U;
+    if (priority == normal) {
+        posted_slot s;
+        work* const address = &w;
+        std::memcpy(s.closure.data(), &address, sizeof(address));
+        try {
+            return carry_out(
+                lane_of_this_thread().put(s, spares_, [this] { return request_wake_for_lane(); }));
+        } catch (...) { // no memory for slots: into the inbox, which needs none
+        }
+    }
     wake_order order;
     {
         const spin_guard guard{lock_};
         inbox_[priority].push(w);
+        if (priority == 0) high_count_.fetch_add(1, order::relaxed);
         inbox_count_.store(inbox_count_.load(order::relaxed) + 1, order::relaxed);
         order = request_wake();
     }
@@ -121,108 +169,12 @@ void pool_engine::count_out(unsigned slot) noexcept {
     if (const std::uint32_t n = std::exchange(queues_[slot].left, 0)) engine::leave(n);
 }
 
-work* pool_engine::take_own(unsigned slot) noexcept {
-    local_queue& q = queues_[slot];
-    if (q.size.load(order::relaxed) == 0) return nullptr;
-    const spin_guard guard{q.lock};
-    work* const w = q.queue.pop();
-    if (w) q.size.store(q.size.load(order::relaxed) - 1, order::relaxed);
-    return w;
-}
-
-// Under injected_lock_. In no time, however much there is: those who post must not wait for those who take.
-void pool_engine::take_inbox() noexcept {
-    if (inbox_count_.load(order::relaxed) == 0) return;
-    const spin_guard guard{lock_};
-    for (std::size_t i = 0; i < priorities; ++i) injected_[i].append(inbox_[i]);
-    injected_count_.store(injected_count_.load(order::relaxed) + inbox_count_.load(order::relaxed),
-                          order::relaxed);
-    inbox_count_.store(0, order::relaxed);
-}
-
-// One to run now; of a long queue a batch, the rest of which goes to the worker's own queue.
-work* pool_engine::take_injected(unsigned slot) noexcept {
-    std::array<work*, largest_batch> taken;
-    std::uint32_t n = 0;
-    bool more = false;
-    {
-        const spin_guard guard{injected_lock_};
-        take_inbox();
-        const std::uint32_t waiting = injected_count_.load(order::relaxed);
-        if (waiting == 0) return nullptr;
-        const auto share = static_cast<std::uint32_t>(waiting / (2 * workers_));
-        const std::uint32_t batch = std::clamp(share, 1U, largest_batch);
-        while (n < batch) {
-            const bool lowest_first = ++injected_turn_ % high_share == 0;
-            work* w = nullptr;
-            for (std::size_t i = 0; i < priorities && !w; ++i)
-                w = injected_[lowest_first ? priorities - 1 - i : i].pop();
-            taken[n++] = w;
-        }
-        injected_count_.store(waiting - n, order::relaxed);
-        more = waiting != n;
-    }
-    if (n > 1)
-        push_own(queues_[slot], {taken.data() + 1, n - 1});
-    else if (more && sleepers_.load(order::relaxed) != 0)
-        wake_one(); // relaxed: who went to sleep since take_inbox() has seen injected_count_
-    return taken[0];
-}
-
-// The oldest fork of the first worker after us that has any: of all that it has forked the largest part.
-work* pool_engine::steal(unsigned slot) noexcept {
-    const std::size_t slots = slots_.load(order::relaxed);
-    for (std::size_t i = 1; i < slots; ++i)
-        if (work* w = queues_[(slot + i) % slots].forks.steal()) return w;
-    return steal_queued(slot);
-}
-
-// Half of what the first worker after us has that has anything; of much, a batch.
-work* pool_engine::steal_queued(unsigned slot) noexcept {
-    const std::size_t slots = slots_.load(order::relaxed);
-    for (std::size_t i = 1; i < slots; ++i) {
-        local_queue& victim = queues_[(slot + i) % slots];
-        if (victim.size.load(order::relaxed) == 0) continue;
-        std::array<work*, largest_batch> taken;
-        std::uint32_t n = 0;
-        bool more = false;
-        {
-            const spin_guard guard{victim.lock};
-            const std::uint32_t size = victim.size.load(order::relaxed);
-            const std::uint32_t wanted = std::min((size + 1) / 2, largest_batch);
-            while (n < wanted) taken[n++] = victim.queue.pop();
-            victim.size.store(size - n, order::relaxed);
-            more = size != n;
-        }
-        if (n == 0) continue;
-        if (n > 1)
-            push_own(queues_[slot], {taken.data() + 1, n - 1});
-        else if (more && sleepers_.load(order::relaxed) != 0)
-            wake_one(); // wakes that came while we were being woken were swallowed
-        return taken[0];
-    }
-    return nullptr;
-}
-
-work* pool_engine::next(unsigned slot, unsigned& turn) noexcept {
-    // Now and then the others first: tasks that post themselves, or fork, again and again must not keep them out.
-    if (++turn % own_share == 0) {
-        if (work* w = take_injected(slot)) return w;
-        if (work* w = take_own(slot)) return w;
-    }
-    // Depth first: what was forked last is what the task that waits for it needs next.
-    if (work* w = queues_[slot].forks.pop()) return w;
-    if (work* w = take_own(slot)) return w;
-    count_out(slot);
-    if (work* w = take_injected(slot)) return w;
-    return steal(slot);
-}
-
 bool pool_engine::work_anywhere() const noexcept {
-    if (inbox_count_.load(order::relaxed) != 0 || injected_count_.load(order::relaxed) != 0) return true;
+    if (anything_injected()) return true;
+    if (std::any_of(lanes_.begin(), lanes_.end(), [](const post_lane& l) { return !l.empty(); })) return true;
     const auto end = queues_.begin() + slots_.load(order::relaxed);
     return std::any_of(queues_.begin(), end, [](const local_queue& q) {
-        return q.size.load(order::seq_cst) != 0 || !q.forks.empty();
+        return q.size.load(order::seq_cst) != 0 || !q.forks.empty() || !q.claim.empty();
     });
 }
 
@@ -253,6 +205,8 @@ void pool_engine::thread_main(unsigned slot, bool woken) noexcept {
     {
         locals mine;
         execution& e = current();
+        posted_here here{*this};
+        queues_[slot].here = &here;
         e = {};
         e.worker = this;
         e.locals = &mine;
@@ -295,15 +249,40 @@ void pool_engine::refuse_queued() noexcept {
     {
         const spin_guard guard{injected_lock_};
         take_inbox();
-        for (work_list& q : injected_)
-            injected_count_.store(injected_count_.load(order::relaxed) - sort_out(q), order::relaxed);
+        for (work_list& q : injected_) {
+            const std::uint32_t n = sort_out(q);
+            injected_count_.store(injected_count_.load(order::relaxed) - n, order::relaxed);
+            if (&q == &injected_[0]) high_count_.fetch_sub(n, order::relaxed);
+        }
     }
     for (std::size_t i = 0; i < slots_.load(order::relaxed); ++i) {
         local_queue& q = queues_[i];
         const spin_guard guard{q.lock};
         q.size.store(q.size.load(order::relaxed) - sort_out(q.queue), order::relaxed);
     }
+    refuse_slots(found);
     while (work* w = found.pop()) w->run(); // refuses itself
+}
+
+void pool_engine::refuse_slots(work_queue& found) noexcept {
+    slot_claim mine;
+    posted_slot s;
+    const auto empty_claim = [&] {
+        while (mine.take(s, spares_)) {
+            if (s.run) {
+                posted::end(*this, refusal());
+                continue;
+            }
+            work* w = nullptr;
+            std::memcpy(&w, s.closure.data(), sizeof(w));
+            found.push(*w);
+        }
+    };
+    for (std::size_t i = 0; i < slots_.load(order::relaxed); ++i)
+        while (queues_[i].claim.steal_into(mine)) empty_claim();
+    bool more = false;
+    for (post_lane& l : lanes_)
+        while (l.claim_into(mine, spares_, largest_claim, 1, more)) empty_claim();
 }
 
 void pool_engine::request_stop() noexcept {

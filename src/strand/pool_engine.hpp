@@ -3,6 +3,7 @@
 
 #include "base/spin_lock.hpp"
 #include "strand/engine.hpp"
+#include "strand/post_lane.hpp"
 #include "strand/work_list.hpp"
 
 #include <plait/detail/fork.hpp>
@@ -18,11 +19,12 @@ namespace plait::detail {
 
 /// The threads behind thread_pool.
 ///
-/// Work from outside goes into the inbox, under `lock_`. A worker that looks for some moves the whole inbox
-/// behind what is in the injector, which takes no time however long it is, and then, under `injected_lock_`
-/// alone, a batch to its own queue: that reads each work of the batch, and nobody who posts waits for it.
-/// Workers steal from each other's queues; what a worker posts goes to its own. Locks are taken in the order
-/// injected_lock_, lock_.
+/// What is posted from outside goes into lanes of slots (see post_lane), each thread's into one of them; a
+/// worker claims some slots, and others steal half of what is left of a claim. What has a priority, and steps
+/// of tasks that are under way, go into the inbox, under `lock_`. A worker that looks for some moves the
+/// whole inbox behind what is in the injector, which takes no time however long it is, and then, under
+/// `injected_lock_` alone, a batch to its own queue. What a worker posts goes to that queue, what it forks to
+/// its deque; others steal from both. Locks are taken in the order lane, injected_lock_, lock_.
 ///
 /// Invariant W: if work is queued and a worker sleeps, a wake is under way (`epoch_` has changed since the
 /// sleepers read it), or a worker that is awake has yet to look everywhere. It holds because
@@ -30,6 +32,9 @@ namespace plait::detail {
 ///     under the same lock counted as in the injector, so that one of the two counts tells a worker that is
 ///     about to sleep of it. Outside of that lock the counts only fall, by the hand of a worker that is awake
 ///     and has what it took;
+///   - who puts something into a lane stores its end, seq_cst, and then reads `sleepers_`, while a worker that
+///     goes to sleep does an RMW on `sleepers_` and then reads every lane's end and every claim, all seq_cst:
+///     not both can miss. Only workers that are awake move a lane on, and they look again before they sleep;
 ///   - a worker that adds to its own queue does an RMW on that queue's size and then reads `sleepers_`, while
 ///     a worker that goes to sleep does an RMW on `sleepers_` and then reads every size, all seq_cst: not
 ///     both can miss. Sizes fall under the queue's lock only, and wake nobody. Likewise a worker that forks:
@@ -56,7 +61,12 @@ class pool_engine final : public engine {
                 unhandled_handler handler);
 
     void post(work& w) noexcept override;
+    /// Enters and posts a function. False, for one of its own threads: what that posts goes to its own queue.
+    /// Throws shutdown_error, bad_alloc.
+    bool post_by_value(posted_slot& s);
     void leave() noexcept override;
+    /// As engine::close().
+    bool close() noexcept;
     void begin_blocking() noexcept override;
     void end_blocking() noexcept override;
     void work_added() noexcept override { wake_one(); }
@@ -72,19 +82,26 @@ class pool_engine final : public engine {
     void stop_and_join() noexcept;
 
   private:
-    static constexpr std::size_t priorities = 3;
+    static constexpr std::size_t priorities = 3, normal = 1;
     static constexpr std::size_t most_spares = 256;
     static constexpr std::uint32_t largest_batch = 32;
-    static constexpr unsigned own_share = 61;  // own tasks in a row before a look at the injector
-    static constexpr unsigned high_share = 16; // tasks in a row before the lowest priority has its turn
+    static constexpr std::uint32_t largest_claim = 64;
+    static constexpr unsigned own_share = 61; // turns before a look at the lanes, whatever is at hand
+    static constexpr unsigned high_share =
+        16; // turns while something waits before the lowest priority has its own
 
     struct alignas(64) local_queue {
         atomic<std::uint32_t> lock{0};
         atomic<std::uint32_t> size{0}; // changed under lock
         work_list queue;               // guarded by lock
-        std::uint32_t left = 0; // the worker's own: tasks that have ended here, still to be counted out
+        // The worker's own, as are `here` and `claim`'s end:
+        std::uint32_t left = 0;          // tasks that have ended here, still to be counted out
+        std::uint32_t in_a_row = 0;      // turns while something waits in the injector
+        std::uint32_t next_lane = 0;     // to look into
         atomic<std::uint32_t> parked{0}; // a spare thread sleeps here
         fork_deque forks;
+        slot_claim claim;
+        posted_here* here = nullptr; // where it runs what it takes from its claim
     };
     enum class wake : unsigned char { nobody, sleeper, parked, fresh };
     /// Whom to wake, once the lock is released: by `address` alone, but for a fresh one, for whom the engine
@@ -101,11 +118,22 @@ class pool_engine final : public engine {
 
     work* next(unsigned slot, unsigned& turn) noexcept;
     work* take_own(unsigned slot) noexcept;
-    work* take_injected(unsigned slot) noexcept;
+    work* take_claimed(unsigned slot) noexcept;
+    work* take_from_lanes(unsigned slot) noexcept;
+    bool claim_more(unsigned slot) noexcept;
+    void refuse_slots(work_queue& found) noexcept;
+    enum class order_of_turn : unsigned char { highest, highest_first, lowest_first };
+    work* take_injected(unsigned slot, order_of_turn turn) noexcept;
+    bool anything_injected() const noexcept {
+        return inbox_count_.load(order::relaxed) != 0 || injected_count_.load(order::relaxed) != 0;
+    }
     void take_inbox() noexcept;
     void count_out(unsigned slot) noexcept;
     work* steal(unsigned slot) noexcept;
     work* steal_queued(unsigned slot) noexcept;
+    bool steal_claim(unsigned slot) noexcept;
+    post_lane& lane_of_this_thread() noexcept;
+    wake_order request_wake_for_lane() noexcept;
     bool sleep() noexcept;
     bool work_anywhere() const noexcept;
     wake_order request_wake() noexcept;
@@ -138,6 +166,7 @@ class pool_engine final : public engine {
     // On a line of its own: the workers', while the one above is also that of those who post.
     alignas(64) atomic<std::uint32_t> injected_lock_{0};
     atomic<std::uint32_t> injected_count_{0};    // changed under injected_lock_; grows under lock_ too
+    atomic<std::uint32_t> high_count_{0};        // of those, and of the inbox: what goes before the lanes
     std::array<work_list, priorities> injected_; // guarded by injected_lock_
     unsigned injected_turn_ = 0;                 // guarded by injected_lock_
 
@@ -145,6 +174,8 @@ class pool_engine final : public engine {
     alignas(64) atomic<std::uint32_t> surplus_{0}; // changed under lock_
     atomic<std::uint32_t> slots_;                  // changed under lock_: how many queues_ have had a thread
     const std::size_t workers_;
+    std::vector<post_lane> lanes_;
+    spare_chunks spares_;
     std::vector<local_queue> queues_;  // one for each worker, then one for each spare thread there may be
     std::vector<local_queue*> parked_; // guarded by lock_; has room for all spares
     std::mutex threads_mutex_;

@@ -48,6 +48,8 @@ std::size_t thread_pool::concurrency() const noexcept { return self_->engine->si
 
 detail::worker& thread_pool::pick() { return *self_->engine; }
 
+bool thread_pool::post_by_value(detail::posted_slot& slot) { return self_->engine->post_by_value(slot); }
+
 void thread_pool::shutdown(const shutdown_options& options) {
     detail::pool_engine& pool = *self_->engine;
     if (options.wait && pool.is_current())

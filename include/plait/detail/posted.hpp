@@ -1,9 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <array>
+#include <optional>
 #include <plait/detail/context.hpp>
 #include <plait/detail/frame.hpp>
 #include <plait/detail/invoke.hpp>
+#include <type_traits>
 
 namespace plait::detail {
 
@@ -15,6 +18,8 @@ namespace plait::detail {
 class [[gnu::visibility("default")]] posted : public work, public pooled {
   public:
     worker& owner() const noexcept { return *owner_; }
+    /// The function is gone. The last that a posted function does is to leave its executor.
+    static void end(worker& owner, const std::exception_ptr& failure) noexcept;
 
   protected:
     posted(worker& owner, std::source_location created, function* f) noexcept;
@@ -33,15 +38,64 @@ class [[gnu::visibility("default")]] posted : public work, public pooled {
         context* const outer_;
     };
 
-    /// The function is gone. The last that a posted function does is to leave its executor.
-    static void end(worker& owner, const std::exception_ptr& failure) noexcept;
-
     worker* const owner_;
 
   private:
     std::source_location created_;
     std::uint64_t parent_;
     time_point deadline_; // of the task that posted it
+};
+
+/// A posted function by value, for queues that keep it so: a cache line. Without a function, the address of
+/// a work.
+struct alignas(64) posted_slot {
+    using function = void(posted_slot&);
+    static constexpr std::size_t room = 32;
+
+    function* run = nullptr;
+    std::source_location created{};
+    std::uint64_t parent = 0;
+    time_point deadline = time_point::max();
+    alignas(8) std::array<unsigned char, room> closure; // left as it is
+};
+
+/// It can be copied like memory, so that no code of the user's runs where it is queued.
+template <class F>
+inline constexpr bool posted_by_value =
+    std::is_trivially_copyable_v<F> && sizeof(F) <= posted_slot::room && alignof(F) <= 8;
+
+template <class F>
+    requires posted_by_value<F>
+posted_slot by_value(const F& fn, std::source_location created) noexcept {
+    posted_slot s;
+    s.run = [](posted_slot& self) {
+        static_cast<void>(detail::invoke(std::move(*reinterpret_cast<F*>(self.closure.data()))));
+    };
+    s.created = created;
+    ::new (static_cast<void*>(s.closure.data())) F{fn};
+    return s;
+}
+
+/// One thread's place for running such functions, one at a time: a scope and an entry in the registry that
+/// serve them all.
+class [[gnu::visibility("default")]] posted_here : public work {
+  public:
+    /// On the thread itself; `owner` is whom its functions were posted to.
+    explicit posted_here(worker& owner) noexcept;
+    ~posted_here();
+    posted_here(const posted_here&) = delete;
+    posted_here& operator=(const posted_here&) = delete;
+
+    posted_slot slot;
+
+  private:
+    static void run_slot(work& w) noexcept;
+
+    worker& owner_;
+    execution& thread_;
+    task_node& node_;
+    const bool visible_; // else the node is the one that everybody shares who has none
+    std::optional<context> scope_;
 };
 
 template <class F>

@@ -37,4 +37,10 @@ static_assert(sizeof(task_node) == 64);
                                                         std::uint64_t parent, std::int64_t since) noexcept;
 [[gnu::visibility("default")]] void free_task_node(task_node& node) noexcept;
 
+/// For a thread that keeps its node and runs one function after the other on it: the entry ends, and a new
+/// task's begins. Not for the spare node, which has no id.
+[[gnu::visibility("default")]] void rest_task_node(task_node& node) noexcept;
+[[gnu::visibility("default")]] void wake_task_node(task_node& node, std::source_location created,
+                                                   std::uint64_t parent) noexcept;
+
 } // namespace plait::detail

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// What a worker does next: where it looks, in which order, and how much it takes. See pool_engine.
+#include "strand/pool_engine.hpp"
+
+#include <algorithm>
+#include <cstring>
+
+namespace plait::detail {
+
+work* pool_engine::take_own(unsigned slot) noexcept {
+    local_queue& q = queues_[slot];
+    if (q.size.load(order::relaxed) == 0) return nullptr;
+    const spin_guard guard{q.lock};
+    work* const w = q.queue.pop();
+    if (w) q.size.store(q.size.load(order::relaxed) - 1, order::relaxed);
+    return w;
+}
+
+// Under injected_lock_. In no time, however much there is: those who post must not wait for those who take.
+void pool_engine::take_inbox() noexcept {
+    if (inbox_count_.load(order::relaxed) == 0) return;
+    const spin_guard guard{lock_};
+    for (std::size_t i = 0; i < priorities; ++i) injected_[i].append(inbox_[i]);
+    injected_count_.store(injected_count_.load(order::relaxed) + inbox_count_.load(order::relaxed),
+                          order::relaxed);
+    inbox_count_.store(0, order::relaxed);
+}
+
+// One to run now. Of a long queue of what is under way, or has a high priority, a batch, the rest of which goes
+// to the worker's own queue; of a lower priority nothing else: what comes meanwhile may have a higher one.
+work* pool_engine::take_injected(unsigned slot, order_of_turn turn) noexcept {
+    std::array<work*, largest_batch> taken;
+    std::uint32_t n = 0;
+    bool more = false;
+    {
+        const spin_guard guard{injected_lock_};
+        take_inbox();
+        const std::uint32_t waiting = injected_count_.load(order::relaxed);
+        if (waiting == 0) return nullptr;
+        const auto share = static_cast<std::uint32_t>(waiting / (2 * workers_));
+        const std::uint32_t batch = std::clamp(share, 1U, largest_batch);
+        const std::size_t levels = turn == order_of_turn::highest ? 1 : priorities;
+        for (std::size_t i = 0; i < levels && n == 0; ++i) {
+            const std::size_t level = turn == order_of_turn::lowest_first ? priorities - 1 - i : i;
+            while (n < (level == 0 ? batch : 1)) {
+                work* const w = injected_[level].pop();
+                if (!w) break;
+                taken[n++] = w;
+            }
+            if (level == 0) high_count_.fetch_sub(n, order::relaxed);
+        }
+        if (n == 0) return nullptr;
+        injected_count_.store(waiting - n, order::relaxed);
+        more = waiting != n;
+    }
+    if (n > 1)
+        push_own(queues_[slot], {taken.data() + 1, n - 1});
+    else if (more && sleepers_.load(order::relaxed) != 0)
+        wake_one(); // relaxed: who went to sleep since take_inbox() has seen injected_count_
+    return taken[0];
+}
+
+// The next slot of the worker's claim.
+work* pool_engine::take_claimed(unsigned slot) noexcept {
+    local_queue& mine = queues_[slot];
+    if (!mine.claim.take(mine.here->slot, spares_)) return nullptr;
+    if (mine.here->slot.run) return mine.here;
+    work* w = nullptr;
+    std::memcpy(&w, mine.here->slot.closure.data(), sizeof(w));
+    return w;
+}
+
+work* pool_engine::take_from_lanes(unsigned slot) noexcept {
+    if (work* w = take_claimed(slot)) return w;
+    return claim_more(slot) ? take_claimed(slot) : nullptr; // a thief may have been quicker
+}
+
+// Slots of a lane, beginning with another one each time.
+bool pool_engine::claim_more(unsigned slot) noexcept {
+    local_queue& mine = queues_[slot];
+    const std::size_t lanes = lanes_.size();
+    const auto shares = static_cast<std::uint32_t>(2 * workers_);
+    for (std::size_t i = 0; i < lanes; ++i) {
+        bool more = false;
+        if (!lanes_[mine.next_lane++ & (lanes - 1)].claim_into(mine.claim, spares_, largest_claim, shares, more))
+            continue;
+        if (more && sleepers_.load(order::relaxed) != 0) wake_one(); // as in steal_queued()
+        return true;
+    }
+    return false;
+}
+
+bool pool_engine::steal_claim(unsigned slot) noexcept {
+    const std::size_t slots = slots_.load(order::relaxed);
+    for (std::size_t i = 1; i < slots; ++i)
+        if (queues_[(slot + i) % slots].claim.steal_into(queues_[slot].claim)) return true;
+    return false;
+}
+
+// The oldest fork of the first worker after us that has any: of all that it has forked the largest part.
+work* pool_engine::steal(unsigned slot) noexcept {
+    const std::size_t slots = slots_.load(order::relaxed);
+    for (std::size_t i = 1; i < slots; ++i)
+        if (work* w = queues_[(slot + i) % slots].forks.steal()) return w;
+    if (steal_claim(slot))
+        if (work* w = take_claimed(slot)) return w;
+    return steal_queued(slot);
+}
+
+// Half of what the first worker after us has that has anything; of much, a batch.
+work* pool_engine::steal_queued(unsigned slot) noexcept {
+    const std::size_t slots = slots_.load(order::relaxed);
+    for (std::size_t i = 1; i < slots; ++i) {
+        local_queue& victim = queues_[(slot + i) % slots];
+        if (victim.size.load(order::relaxed) == 0) continue;
+        std::array<work*, largest_batch> taken;
+        std::uint32_t n = 0;
+        bool more = false;
+        {
+            const spin_guard guard{victim.lock};
+            const std::uint32_t size = victim.size.load(order::relaxed);
+            const std::uint32_t wanted = std::min((size + 1) / 2, largest_batch);
+            while (n < wanted) taken[n++] = victim.queue.pop();
+            victim.size.store(size - n, order::relaxed);
+            more = size != n;
+        }
+        if (n == 0) continue;
+        if (n > 1)
+            push_own(queues_[slot], {taken.data() + 1, n - 1});
+        else if (more && sleepers_.load(order::relaxed) != 0)
+            wake_one(); // wakes that came while we were being woken were swallowed
+        return taken[0];
+    }
+    return nullptr;
+}
+
+work* pool_engine::next(unsigned slot, unsigned& turn) noexcept {
+    local_queue& mine = queues_[slot];
+    // Now and then the others first, of the priorities the lowest: those who come, or fork, again and again must
+    // not keep them out.
+    mine.in_a_row = anything_injected() ? mine.in_a_row + 1 : 0;
+    if (mine.in_a_row == high_share) {
+        mine.in_a_row = 0;
+        if (work* w = take_injected(slot, order_of_turn::lowest_first)) return w;
+    }
+    if (++turn % own_share == 0) {
+        if (work* w = take_from_lanes(slot)) return w;
+        if (work* w = take_own(slot)) return w;
+    }
+    // Depth first: what was forked last is what the task that waits for it needs next.
+    if (work* w = mine.forks.pop()) return w;
+    if (work* w = take_own(slot)) return w;
+    if (high_count_.load(order::relaxed) != 0)
+        if (work* w = take_injected(slot, order_of_turn::highest)) return w;
+    if (work* w = take_from_lanes(slot)) return w;
+    count_out(slot);
+    if (anything_injected())
+        if (work* w = take_injected(slot, order_of_turn::highest_first)) return w;
+    return steal(slot);
+}
+
+} // namespace plait::detail

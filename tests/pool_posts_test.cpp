@@ -1,0 +1,246 @@
+// SPDX-License-Identifier: Apache-2.0
+// limit: 120
+// What is posted to a thread_pool from outside: order, priorities, nothing hidden behind a long task, nothing
+// lost at the end.
+#include "support/sanitizer.hpp"
+
+#include <gtest/gtest.h>
+
+#include <plait/errors.hpp>
+#include <plait/this_task.hpp>
+#include <plait/thread_pool.hpp>
+#include <plait/trace.hpp>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <barrier>
+#include <cstddef>
+#include <latch>
+#include <memory>
+#include <stdexcept>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+namespace {
+
+constexpr int many = sanitized ? 20'000 : 200'000; // more than one chunk of slots by far
+
+TEST(PoolPosts, OneWorkerTakesEverythingInOrder) {
+    plait::thread_pool pool{{.workers = 1}};
+    std::vector<int> order;
+    for (int i = 0; i < many; ++i) {
+        if (i % 7 == 0)
+            (void)pool.submit([&order, i] { order.push_back(i); }); // by address, between those by value
+        else
+            pool.post([&order, i] { order.push_back(i); });
+    }
+    pool.shutdown();
+    ASSERT_EQ(order.size(), static_cast<std::size_t>(many));
+    EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
+}
+
+TEST(PoolPosts, OneWorkerKeepsTheOrderOfSeveralThreads) {
+    plait::thread_pool pool{{.workers = 1}};
+    std::vector<int> order;
+    std::atomic<int> turn{0};
+    std::vector<std::thread> threads;
+    for (int t = 0; t < 3; ++t)
+        threads.emplace_back([&, t] {
+            for (int i = t; i < 300; i += 3) {
+                while (turn.load() != i) std::this_thread::yield();
+                pool.post([&order, i] { order.push_back(i); });
+                turn.store(i + 1);
+            }
+        });
+    for (std::thread& t : threads) t.join();
+    pool.shutdown();
+    ASSERT_EQ(order.size(), 300U);
+    EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
+}
+
+TEST(PoolPosts, EachRunsOnceWhoeverPosts) {
+    for (const int workers : {1, 2, 5}) {
+        constexpr int posters = 4;
+        std::vector<std::atomic<int>> runs(static_cast<std::size_t>(posters * (many / 10)));
+        {
+            plait::thread_pool pool{{.workers = workers}};
+            std::barrier begin{posters};
+            std::vector<std::thread> threads;
+            for (int p = 0; p < posters; ++p)
+                threads.emplace_back([&, p] {
+                    begin.arrive_and_wait();
+                    for (int i = 0; i < many / 10; ++i)
+                        pool.post([&mine = runs[static_cast<std::size_t>(p * (many / 10) + i)]] {
+                            mine.fetch_add(1, std::memory_order_relaxed);
+                        });
+                });
+            for (std::thread& t : threads) t.join();
+        }
+        EXPECT_TRUE(std::all_of(runs.begin(), runs.end(), [](const auto& n) { return n.load() == 1; }));
+    }
+}
+
+TEST(PoolPosts, ALongTaskHidesNothing) {
+    for (int round = 0; round < 50; ++round) {
+        std::latch released{1};
+        std::latch others{100};
+        std::latch queued{1};
+        std::array<std::latch, 2> busy{std::latch{1}, std::latch{1}};
+        plait::thread_pool pool{{.workers = 2}}; // gone before the latches are
+        // Both workers wait while the rest is queued, so that one of them claims a good part of it.
+        for (std::latch& l : busy) {
+            pool.post([&] {
+                l.count_down();
+                queued.wait();
+            });
+            l.wait();
+        }
+        pool.post([&] { released.wait(); }); // until all behind it have run
+        for (int i = 0; i < 100; ++i) pool.post([&] { others.count_down(); });
+        queued.count_down();
+        others.wait();
+        released.count_down();
+    }
+}
+
+TEST(PoolPosts, PrioritiesGoBeforeAndBehind) {
+    plait::thread_pool pool{{.workers = 1}};
+    std::latch ready{1};
+    pool.post([&] { ready.wait(); });
+    std::string order;
+    const auto add = [&](char c) { return [&order, c] { order += c; }; };
+    (void)pool.submit({.priority = plait::priority::low}, add('l'));
+    (void)pool.submit({.priority = plait::priority::low}, add('m'));
+    pool.post(add('n'));
+    (void)pool.submit(add('o'));
+    (void)pool.submit({.priority = plait::priority::high}, add('h'));
+    (void)pool.submit({.priority = plait::priority::high}, add('i'));
+    ready.count_down();
+    pool.shutdown();
+    EXPECT_EQ(order, "hinolm");
+}
+
+TEST(PoolPosts, TheLowestPriorityIsNotStarved) {
+    plait::thread_pool pool{{.workers = 1}};
+    std::latch ready{1};
+    pool.post([&] { ready.wait(); });
+    std::string order;
+    (void)pool.submit({.priority = plait::priority::low}, [&] { order += 'l'; });
+    for (int i = 0; i < 200; ++i) pool.post([&] { order += 'n'; });
+    ready.count_down();
+    pool.shutdown();
+    EXPECT_LE(order.find('l'), 16U);
+}
+
+TEST(PoolPosts, ByValueOrNotMakesNoDifference) {
+    std::atomic<int> failures{0};
+    std::atomic<int> sum{0};
+    const auto owned = std::make_shared<int>(100);
+    {
+        plait::thread_pool pool{
+            {.workers = 2, .on_unhandled = [&](const plait::unhandled_failure&) { ++failures; }}};
+        std::array<int, 8> fits{}; // with the reference to sum it does not: 40 bytes
+        std::array<int, 6> just{}; // 32 bytes
+        fits.back() = just.back() = 1;
+        struct alignas(32) wide {
+            int value = 10;
+        };
+        const wide w;
+        pool.post([&sum, fits] { sum += fits.back(); });
+        pool.post([&sum, just] { sum += just.back(); });
+        pool.post([&sum, w] { sum += w.value; });
+        pool.post([&sum, owned] { sum += *owned; });
+        pool.post([] { throw std::runtime_error{"posted"}; });
+        pool.post([owned] { throw std::runtime_error{"posted"}; });
+    }
+    EXPECT_EQ(sum, 112);
+    EXPECT_EQ(failures, 2);
+    EXPECT_EQ(owned.use_count(), 1);
+}
+
+std::string dumped() {
+    const int fd = ::memfd_create("dump", MFD_CLOEXEC);
+    plait::dump_tasks(fd);
+    std::string text(static_cast<std::size_t>(std::max<off_t>(0, ::lseek(fd, 0, SEEK_END))), '\0');
+    EXPECT_EQ(::pread(fd, text.data(), text.size(), 0), static_cast<ssize_t>(text.size()));
+    ::close(fd);
+    return text;
+}
+
+TEST(PoolPosts, IsSeenWhileItRuns) {
+    plait::thread_pool pool{{.workers = 1}};
+    for (int round = 0; round < 3; ++round) { // one after the other, in the same thread's entry
+        std::string seen;
+        std::latch over{1};
+        const std::string place = "pool_posts_test.cpp:" + std::to_string(__LINE__ + 1);
+        pool.post([&] {
+            seen = dumped();
+            over.count_down();
+        });
+        over.wait();
+        EXPECT_NE(seen.find(place), std::string::npos) << seen;
+    }
+    pool.shutdown();
+    EXPECT_EQ(dumped().find("pool_posts_test.cpp:"), std::string::npos) << dumped();
+}
+
+TEST(PoolPosts, CancelPendingDropsWhatHasNotBegun) {
+    for (int round = 0; round < 20; ++round) {
+        plait::thread_pool pool{{.workers = 2}};
+        std::latch begun{2};
+        std::latch go_on{1};
+        std::atomic<int> runs{0};
+        for (int i = 0; i < 2; ++i)
+            pool.post([&] {
+                begun.count_down();
+                go_on.wait();
+            });
+        begun.wait();
+        std::vector<plait::future<void>> submitted;
+        for (int i = 0; i < 2000; ++i) {
+            pool.post([&] { ++runs; });
+            if (i % 100 == 0) submitted.push_back(pool.submit([&] { ++runs; }));
+        }
+        pool.shutdown({.wait = false, .cancel_pending = true});
+        for (auto& f : submitted) EXPECT_THROW(f.get(), plait::cancelled);
+        EXPECT_THROW(pool.post([] {}), plait::shutdown_error);
+        go_on.count_down();
+        pool.shutdown();
+        EXPECT_EQ(runs, 0);
+    }
+}
+
+TEST(PoolPosts, ShutdownBesidePostsLosesNothing) {
+    for (int round = 0; round < 200; ++round) {
+        std::atomic<int> accepted{0};
+        std::atomic<int> ran{0};
+        {
+            plait::thread_pool pool{{.workers = 2}};
+            std::latch begin{3};
+            std::vector<std::thread> posters;
+            for (int p = 0; p < 2; ++p)
+                posters.emplace_back([&] {
+                    begin.arrive_and_wait();
+                    try {
+                        for (int i = 0; i < 500; ++i) {
+                            pool.post([&ran] { ran.fetch_add(1, std::memory_order_relaxed); });
+                            accepted.fetch_add(1, std::memory_order_relaxed);
+                        }
+                    } catch (const plait::shutdown_error&) {
+                        return; // from here on nobody is let in
+                    }
+                });
+            begin.arrive_and_wait();
+            pool.shutdown();
+            for (std::thread& t : posters) t.join();
+        }
+        EXPECT_EQ(accepted, ran);
+    }
+}
+
+} // namespace
