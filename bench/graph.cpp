@@ -44,8 +44,9 @@ shape random_shape() {
     shape s;
     for (std::uint32_t i = 0; i < nodes; ++i) {
         const std::uint32_t reach = std::min(i, window);
-        const std::uint32_t wanted = reach == 0 ? 0 : random() % 5; // two on average
-        for (std::uint32_t e = 0; e < wanted; ++e) s.before.push_back(i - 1 - random() % reach);
+        const auto wanted = static_cast<std::uint32_t>(reach == 0 ? 0 : random() % 5); // two on average
+        for (std::uint32_t e = 0; e < wanted; ++e)
+            s.before.push_back(i - 1 - static_cast<std::uint32_t>(random() % reach));
         s.first.push_back(static_cast<std::uint32_t>(s.before.size()));
     }
     return s;
