@@ -48,7 +48,18 @@ class graph_core : public pooled {
     /// Sorts the edges and looks for circles, if anything has changed; puts the counts right, if the last run
     /// left them wrong. Throws logic_error.
     void prepare();
-    std::span<graph_cell* const> starts() const noexcept { return starts_; }
+    /// The nodes that wait for nothing begin one after the other; by the one work that is posted for them.
+    void begin_starts() noexcept { next_start_ = 0; }
+    bool more_starts() const noexcept { return next_start_ != starts_.size(); }
+    graph_cell& next_start() noexcept {
+        if (next_start_ + 2 < starts_.size()) __builtin_prefetch(starts_[next_start_ + 2], 1);
+        return *starts_[next_start_++];
+    }
+    struct start_work : work {
+        explicit start_work(graph_core& c) noexcept;
+        graph_core& core;
+    } starter{*this};
+
     std::span<const std::uint32_t> targets(const graph_cell& cell) const noexcept {
         return {targets_.get() + cell.first_edge, cell.edges};
     }
@@ -101,6 +112,7 @@ class graph_core : public pooled {
     std::vector<edge> edges_;
     std::unique_ptr<std::uint32_t[]> targets_; // cell numbers, by source
     std::vector<graph_cell*> starts_;
+    std::size_t next_start_ = 0;                 // by whoever runs the starter
     std::vector<std::unique_ptr<char[]>> names_; // by number, as far as there are any
 };
 
@@ -154,18 +166,21 @@ class graph_run final : public waiter {
 
     /// A posted node's turn.
     static void run_posted(work& w) noexcept;
+    /// The turn of the next node that waits for nothing.
+    static void run_start(work& w) noexcept;
     /// A coroutine has come to its end, on whatever thread.
     static void child_ended(work& w) noexcept;
 
   private:
     enum class how : unsigned char { ended, failed, suspended };
 
-    void post(graph_cell& cell) noexcept;
+    void post(work& w) noexcept;
     void post_all(graph_core& in, work_queue& ready, std::uint32_t n) noexcept;
     void strand(graph_cell* cell) noexcept;
     graph_cell* step(graph_cell& cell) noexcept;
     graph_cell* after(graph_cell* cell, bool ended, std::size_t answer) noexcept;
     graph_cell* release(graph_core& in, graph_cell& cell, std::size_t answer) noexcept;
+    static bool count_down(const graph_core& in, graph_cell& cell) noexcept;
     bool may_begin(graph_core& in, graph_cell& cell) noexcept;
 
     bool call(graph_cell& cell, void* with, std::size_t& answer) noexcept;

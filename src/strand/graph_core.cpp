@@ -9,6 +9,8 @@
 
 namespace plait::detail {
 
+graph_core::start_work::start_work(graph_core& c) noexcept : work{&graph_run::run_start}, core{c} {}
+
 graph_core::~graph_core() {
     if (owns_callables_)
         for (std::uint32_t n = 0; n < count_; ++n) {

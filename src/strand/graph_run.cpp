@@ -9,6 +9,7 @@
 namespace plait::detail {
 namespace {
 
+constexpr std::size_t most_prefetched = 8;
 constexpr std::uint32_t starting = 0, suspended = 1, over = 2; // graph_child::met
 
 void put_in(context& child, context& ring) noexcept {
@@ -48,16 +49,10 @@ graph_run::~graph_run() {
 
 bool graph_run::await_suspend(std::coroutine_handle<> h) {
     if (!arm(h, "graph")) return false;
-    const auto starts = core_.starts();
-    work_queue ready;
-    for (graph_cell* c : starts) {
-        if (core_.has_conditions()) c->marks.fetch_or(graph_cell::busy, order::relaxed);
-        ready.push(*c);
-    }
-    core_.strands.store(1, order::relaxed); // ours, until all are posted
-    post_all(core_, ready, static_cast<std::uint32_t>(starts.size()));
-    // acq_rel: the last one out sees what all the others have done.
-    return core_.strands.fetch_sub(1, order::acq_rel) != 1 || settle();
+    core_.begin_starts();
+    core_.strands.store(1, order::relaxed);
+    post(core_.starter); // from here on we may be gone
+    return true;
 }
 
 void graph_run::await_resume() {
@@ -74,13 +69,29 @@ void graph_run::run_posted(work& w) noexcept {
     run.strand(&cell);
 }
 
+// One node that waits for nothing, after this has been posted again for the next one. So none is held up by
+// another, and what the first ones release comes before the last ones: what is near each other in the graph
+// runs at about the same time, while it is in the cache. All posted at once: 240 ns a node for 160
+// (bench/graph).
+void graph_run::run_start(work& w) noexcept {
+    graph_core& in = static_cast<graph_core::start_work&>(w).core;
+    graph_run& run = *in.run;
+    graph_cell& cell = in.next_start();
+    if (in.has_conditions()) cell.marks.fetch_or(graph_cell::busy, order::relaxed);
+    if (in.more_starts() && !run.stopping()) {
+        in.strands.fetch_add(1, order::relaxed); // ours is counted
+        run.post(in.starter);
+    }
+    run_posted(cell);
+}
+
 // A node that has been released is posted before anything else runs here: it may be what that waits for.
-void graph_run::post(graph_cell& cell) noexcept { (spread_ ? spread_->next_worker() : home_).post(cell); }
+void graph_run::post(work& w) noexcept { (spread_ ? spread_->next_worker() : home_).post(w); }
 
 void graph_run::post_all(graph_core& in, work_queue& ready, std::uint32_t n) noexcept {
     // relaxed: the caller's own strand is counted, so that nobody can find the count at zero.
     in.strands.fetch_add(n, order::relaxed);
-    while (work* w = ready.pop()) post(static_cast<graph_cell&>(*w)); // after which it may be gone
+    while (work* w = ready.pop()) post(*w);
 }
 
 // From node to node, in constant stack. When the last strand has ended, this run may be gone.
@@ -103,8 +114,6 @@ graph_cell* graph_run::step(graph_cell& cell) noexcept {
         cut_.store(1, order::relaxed);
         return after(&cell, false, 0);
     }
-    // relaxed: who counts it down next comes after a run, or a loop's turn, that comes after this.
-    cell.left.store(cell.needed, order::relaxed);
     std::size_t answer = 0;
     bool ended = true;
     switch (cell.body->kind) {
@@ -167,9 +176,14 @@ graph_cell* graph_run::release(graph_core& in, graph_cell& cell, std::size_t ans
     std::uint32_t n = 0;
     for (const std::uint32_t to : targets) {
         graph_cell& target = in.cell(to);
-        // acq_rel: the last predecessor sees what the others have done, and so does the node.
-        if (target.needed != 1 && target.left.fetch_sub(1, order::acq_rel) != 1) continue;
+        if (!count_down(in, target)) continue;
         if (in.has_conditions() && !may_begin(in, target)) continue;
+        // Where a short node's time goes is the counting down: each count is a line from afar, and the
+        // processor does not look past an atomic. So what this node will count down is asked for now: 102 ns
+        // a node without, 85 with (bench/graph, one worker).
+        const auto later = in.targets(target);
+        for (std::size_t i = 0; i < later.size() && i < most_prefetched; ++i)
+            __builtin_prefetch(&in.cell(later[i]), 1);
         if (!next) {
             next = &target;
         } else {
@@ -179,6 +193,18 @@ graph_cell* graph_run::release(graph_core& in, graph_cell& cell, std::size_t ans
     }
     if (n != 0) post_all(in, ready, n);
     return next;
+}
+
+// True: this was the last predecessor. The count then stands as at the beginning again.
+bool graph_run::count_down(const graph_core& in, graph_cell& cell) noexcept {
+    if (cell.needed == 1) return true;
+    // acq_rel: the last predecessor sees what the others have done, and so does the node.
+    if (cell.left.fetch_sub(1, order::acq_rel) != 1) return false;
+    if (in.has_conditions())
+        cell.left.fetch_add(cell.needed, order::relaxed); // it may be counted down for the next turn already
+    else
+        cell.left.store(cell.needed, order::relaxed); // nobody does before the next run
+    return true;
 }
 
 // A cell is one work, and can be in one queue; and a function need not expect to run twice at once.
@@ -242,15 +268,13 @@ graph_cell* graph_run::begin_subgraph(graph_cell& cell, bool& ended) noexcept {
         return nullptr;
     }
     graph_core& in = *parts.release(); // the last strand in it deletes it
-    work_queue ready;
-    for (graph_cell* c : in.starts()) {
-        if (in.has_conditions()) c->marks.fetch_or(graph_cell::busy, order::relaxed);
-        if (c != in.starts().front()) ready.push(*c);
-    }
-    in.strands.store(1, order::relaxed); // of the first, which goes on in this thread
-    graph_cell* const first = in.starts().front();
-    if (!ready.empty()) post_all(in, ready, static_cast<std::uint32_t>(in.starts().size() - 1));
-    return first;
+    in.begin_starts();
+    graph_cell& first = in.next_start(); // goes on in this thread
+    if (in.has_conditions()) first.marks.fetch_or(graph_cell::busy, order::relaxed);
+    const bool more = in.more_starts();
+    in.strands.store(more ? 2 : 1, order::relaxed);
+    if (more) post(in.starter);
+    return &first;
 }
 
 graph_run::how graph_run::begin_coroutine(graph_cell& cell) noexcept {

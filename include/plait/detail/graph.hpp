@@ -33,7 +33,7 @@ struct graph_body {
 /// A node: one cache line, so that two threads that count down two nodes do not fight over it.
 ///
 /// `left`: how many predecessors have yet to end, from `needed` down to 0. The predecessor that takes it to 0
-/// begins the node, and the node, when it begins, sets it back for the next time.
+/// puts it back for the next time, and begins the node.
 struct alignas(64) graph_cell : work {
     graph_cell(function* f, std::uint32_t n, const graph_body& b) noexcept : work{f}, number{n}, body{&b} {}
 
