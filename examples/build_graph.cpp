@@ -7,6 +7,7 @@
 #include <array>
 #include <atomic>
 #include <cstdio>
+#include <string>
 #include <string_view>
 #include <vector>
 

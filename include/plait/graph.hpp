@@ -2,9 +2,9 @@
 #pragma once
 
 #include <initializer_list>
+#include <iosfwd> // std::string, declared: <string> would cost as much as half an executor
 #include <plait/detail/graph.hpp>
 #include <plait/executor.hpp>
-#include <string>
 
 namespace plait {
 
@@ -119,7 +119,7 @@ class [[gnu::visibility("default")]] graph_builder {
     std::size_t size() const noexcept;
 
     /// The graph in Graphviz's language: conditions are diamonds, what they lead to is dashed, nodes that add
-    /// nodes have a double line.
+    /// nodes have a double line. For whoever calls it: <string>.
     std::string to_dot() const;
 
   protected:
@@ -148,8 +148,9 @@ class [[gnu::visibility("default")]] graph_builder {
 /// as ended, so that its successors see all that they have done. They are gone after that; next time it adds
 /// them anew. A node of a subgraph may have a subgraph itself.
 ///
-///     g.add([&](plait::subgraph& parts) {
-///         for (auto& part : split(input)) parts.add([&part] { work_on(part); });
+///     plait::graph g;
+///     g.add([](plait::subgraph& parts) {
+///         for (const std::string& file : files) parts.add([&file] { store(read_whole(file)); });
 ///     });
 class subgraph final : public graph_builder {
   public:
@@ -159,9 +160,9 @@ class subgraph final : public graph_builder {
 /// Tasks with dependencies: built once, run many times.
 ///
 ///     plait::graph g;
-///     auto left = g.add([&] { a = read("left"); });
-///     auto right = g.add([&] { b = read("right"); });
-///     g.after({left, right}, [&] { merge(a, b); });
+///     auto left = g.add([] { a = read_whole("left"); });
+///     auto right = g.add([] { b = read_whole("right"); });
+///     g.after({left, right}, [] { store(a + b); });
 ///     plait::thread_pool pool;
 ///     g.run(pool);
 ///
@@ -195,24 +196,26 @@ class [[gnu::visibility("default")]] graph final : public graph_builder {
     /// its place meanwhile. Throws logic_error on the loop that would run them; await `run_async` there.
     template <class Executor>
     void run(Executor& ex, const submit_options& options = {.name = "graph"}) {
-        check<Executor>();
-        run_on(ex, options);
+        if constexpr (runs_here<Executor>()) run_on(ex, options);
     }
 
     /// The same for coroutines, as part of the awaiting task. The graph and `ex` must outlive it.
     template <class Executor>
     [[nodiscard]] task<> run_async(Executor& ex) {
-        check<Executor>();
-        return run_async_on(ex);
+        if constexpr (runs_here<Executor>())
+            return run_async_on(ex);
+        else
+            return {};
     }
 
   private:
     template <class Executor>
-    static constexpr void check() {
-        static_assert(std::is_base_of_v<in_process_executor, Executor>,
+    static consteval bool runs_here() {
+        constexpr bool here = std::is_base_of_v<in_process_executor, Executor>;
+        static_assert(here,
                       "plait: a graph's nodes refer to this process's memory: run it on serial, thread_pool, "
-                      "event_loop or "
-                      "loop_pool; to worker processes, submit from a node");
+                      "event_loop or loop_pool; to worker processes, submit from a node");
+        return here;
     }
     void run_on(in_process_executor& ex, const submit_options& options);
     task<> run_async_on(in_process_executor& ex);
