@@ -165,7 +165,8 @@ TEST(GraphStop, ReachesFunctionsThroughTheirToken) {
         const auto count = [&calls] { ++calls; };
         const stop_callback on_stop{this_task::stop_token(), count};
         begun.release();
-        while (!this_task::stop_token().stop_requested()) std::this_thread::yield();
+        while (calls == 0) std::this_thread::yield();
+        EXPECT_TRUE(this_task::stop_token().stop_requested());
     });
     g.after(a, [&] { after = true; });
     auto f = pool.submit([&] { g.run(pool); });

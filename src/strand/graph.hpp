@@ -194,7 +194,8 @@ class graph_run final : public waiter {
     void fail(const std::exception_ptr& error, const graph_cell& cell) noexcept;
     void stop_children() noexcept;
     context* next_live() noexcept;
-    bool stopping() const noexcept { return stopping_.load(order::acquire) != 0; }
+    /// The scope too: nodes see a stop there before the canceller has come to ask for our children.
+    bool stopping() const noexcept { return stopping_.load(order::acquire) != 0 || scope().stopped(); }
 
     graph_core& core_;
     worker& home_;
