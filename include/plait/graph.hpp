@@ -195,7 +195,7 @@ class [[gnu::visibility("default")]] graph final : public graph_builder {
     /// there, with these options, and its nodes are part of it. From a task of a pool another thread takes
     /// its place meanwhile. Throws logic_error on the loop that would run them; await `run_async` there.
     template <class Executor>
-    void run(Executor& ex, const submit_options& options = {.name = "graph"}) {
+    void run(Executor& ex, const submit_options& options = {.name = "graph", .created = {}}) {
         if constexpr (runs_here<Executor>()) run_on(ex, options);
     }
 

@@ -127,8 +127,10 @@ void graph_core::refuse_circles() {
     std::vector<std::uint32_t> left(count_);
     std::vector<std::uint32_t> free;
     free.reserve(count_);
-    for (std::uint32_t n = 0; n < count_; ++n)
-        if ((left[n] = cell(n).needed) == 0) free.push_back(n);
+    for (std::uint32_t n = 0; n < count_; ++n) {
+        left[n] = cell(n).needed;
+        if (left[n] == 0) free.push_back(n);
+    }
     for (std::size_t i = 0; i < free.size(); ++i) {
         const graph_cell& c = cell(free[i]);
         if (c.body->kind == graph_kind::condition) continue;

@@ -57,7 +57,7 @@ static_assert(sizeof(graph_cell) == 64);
 template <class F>
 struct graph_box final : pooled {
     template <class G>
-    explicit graph_box(G&& g) : fn(static_cast<G&&>(g)) {}
+    graph_box(std::in_place_t, G&& g) : fn(static_cast<G&&>(g)) {}
     F fn;
 };
 
@@ -71,7 +71,8 @@ struct graph_place {
         if constexpr (inside)
             ::new (static_cast<void*>(cell.storage)) F(static_cast<G&&>(g));
         else
-            ::new (static_cast<void*>(cell.storage)) graph_box<F>*(new graph_box<F>{static_cast<G&&>(g)});
+            ::new (static_cast<void*>(cell.storage))
+                graph_box<F>*(new graph_box<F>{std::in_place, static_cast<G&&>(g)});
     }
     static F& get(graph_cell& cell) noexcept {
         if constexpr (inside)
