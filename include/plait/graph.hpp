@@ -61,7 +61,8 @@ struct node_options {
 /// after it.
 ///
 /// Threads:  one at a time, and not while the graph runs.
-/// Errors:   a node of another graph, or none, throws invalid_argument; a change during a run logic_error.
+/// Errors:   a node of another graph, or none, throws invalid_argument; a change during a run logic_error. Then
+///           nothing has been added.
 /// Cost:     a cache line for a node whose function has no more than 16 bytes; a larger one has a block of
 ///           its own. Eight bytes for an edge, and four more from the first run on.
 class [[gnu::visibility("default")]] graph_builder {
@@ -131,17 +132,15 @@ class [[gnu::visibility("default")]] graph_builder {
   private:
     template <const detail::graph_body& Body, class F>
     graph_node make(graph_nodes before, node_options options, F&& fn) {
-        detail::graph_cell& cell = open(Body);
+        detail::graph_cell& cell = open(Body, before);
         detail::graph_place<std::decay_t<F>>::make(cell,
                                                    std::forward<F>(fn)); // if it throws, nothing was added
-        close();
-        const graph_node made{cell};
-        for (const graph_node& b : before) precede(b, made);
-        if (options.name) made.name(options.name);
-        return made;
+        close(cell, before, options.name);
+        return graph_node{cell};
     }
-    detail::graph_cell& open(const detail::graph_body& body);
-    void close() noexcept;
+    detail::graph_cell& open(const detail::graph_body& body, graph_nodes before);
+    void close(detail::graph_cell& cell, graph_nodes before, const char* name);
+    void require_own(const graph_node& n) const;
 };
 
 /// What a node may add to while it runs: nodes that run when its function has returned and before it counts

@@ -18,13 +18,25 @@ const char* graph_node::name() const noexcept {
     return cell_ ? graph_core::of(*cell_).name(*cell_) : nullptr;
 }
 
-detail::graph_cell& graph_builder::open(const detail::graph_body& body) { return core_->open(body); }
-void graph_builder::close() noexcept { core_->close(); }
+void graph_builder::require_own(const graph_node& n) const {
+    if (!n.cell_ || &graph_core::of(*n.cell_) != core_)
+        throw std::invalid_argument{"graph: an edge to or from a node that is not of this graph"};
+}
+
+detail::graph_cell& graph_builder::open(const detail::graph_body& body, graph_nodes before) {
+    for (const graph_node& b : before) require_own(b);
+    return core_->open(body);
+}
+
+void graph_builder::close(detail::graph_cell& cell, graph_nodes before, const char* name) {
+    core_->close();
+    for (const graph_node& b : before) core_->precede(*b.cell_, cell);
+    if (name) core_->set_name(cell, name);
+}
 
 void graph_builder::precede(graph_node first, graph_node then) {
-    for (const graph_node& n : {first, then})
-        if (!n.cell_ || &graph_core::of(*n.cell_) != core_)
-            throw std::invalid_argument{"graph: an edge to or from a node that is not of this graph"};
+    require_own(first);
+    require_own(then);
     core_->precede(*first.cell_, *then.cell_);
 }
 
