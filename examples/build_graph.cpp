@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A build as a task graph: sources are compiled, linked and tested, and what the tests find broken is mended and
-// built again. `build_graph --dot` shows the graph in Graphviz's language instead.
+// A build as a task graph: sources are compiled, linked and tested, and what the tests find broken is mended
+// and built again. `build_graph --dot` shows the graph in Graphviz's language instead.
 #include <plait/graph.hpp>
 #include <plait/thread_pool.hpp>
 

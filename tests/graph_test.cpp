@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // limit: 120
-// How graphs run; graph_build_test.cpp has how they are built and refused, graph_end_test.cpp how they fail and stop.
+// How graphs run. graph_build_test.cpp has how they are built and refused, graph_end_test.cpp how they fail
+// and stop.
 #include <plait/graph.hpp>
 
 #include "support/strands.hpp"

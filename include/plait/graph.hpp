@@ -61,8 +61,8 @@ struct node_options {
 /// after it.
 ///
 /// Threads:  one at a time, and not while the graph runs.
-/// Errors:   a node of another graph, or none, throws invalid_argument; a change during a run logic_error. Then
-///           nothing has been added.
+/// Errors:   a node of another graph, or none, throws invalid_argument; a change during a run logic_error.
+///           Then nothing has been added.
 /// Cost:     a cache line for a node whose function has no more than 16 bytes; a larger one has a block of
 ///           its own. Eight bytes for an edge, and four more from the first run on.
 class [[gnu::visibility("default")]] graph_builder {

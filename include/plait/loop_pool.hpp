@@ -10,8 +10,8 @@ namespace plait {
 struct loop_pool_options {
     /// Loops, each with a thread; at least 1. Default: the processors that this process may use.
     int workers = default_workers;
-    /// Seen in `ps`, gdb and traces, with the loop's number: "plait-loop/3"; the kernel shows 15 characters of it
-    /// all. Not copied.
+    /// Seen in `ps`, gdb and traces, with the loop's number: "plait-loop/3"; the kernel shows 15 characters,
+    /// so a long name loses its end. Not copied.
     const char* name = "plait-loop";
     /// Where the threads run; see placement.
     plait::placement placement = placement::anywhere;

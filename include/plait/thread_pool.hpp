@@ -11,8 +11,8 @@ struct thread_pool_options {
     /// Threads; at least 1. Default: the processors that this process may use (affinity mask and cgroup
     /// quota).
     int workers = default_workers;
-    /// Seen in `ps`, gdb and traces, with the worker's number: "plait-worker/3"; the kernel shows 15 characters of it
-    /// all. Not copied.
+    /// Seen in `ps`, gdb and traces, with the worker's number: "plait-worker/3"; the kernel shows 15
+    /// characters, so a long name loses its end. Not copied.
     const char* name = "plait-worker";
     /// Where the threads run; see placement.
     plait::placement placement = placement::anywhere;

@@ -18,8 +18,8 @@ std::vector<int> allowed_processors();
 class placement_plan {
   public:
     placement_plan() = default;
-    /// `chosen`: processors to take in this order, instead of what `p` says. `root`: where the machine's layout is
-    /// (/sys/devices/system), and `here` the processor on which this runs.
+    /// `chosen`: processors to take in this order, instead of what `p` says. `root`: where the machine's
+    /// layout is (/sys/devices/system), and `here` the processor on which this runs.
     placement_plan(placement p, std::vector<int> chosen);
     placement_plan(placement p, const std::vector<int>& allowed, const std::string& root, int here);
 
