@@ -4,9 +4,27 @@
 
 #include "support/strands.hpp"
 
+#include <atomic>
+#include <cstdlib>
 #include <memory>
+#include <new>
 #include <stdexcept>
 #include <string>
+
+namespace {
+std::atomic<std::size_t> allocations{0};
+}
+
+#ifndef __clang__ // whose sanitizers bring operators of their own: nothing is counted then
+// Of all of this program, the library too.
+void* operator new(std::size_t size) {
+    ++allocations;
+    if (void* const block = std::malloc(size)) return block;
+    throw std::bad_alloc{};
+}
+void operator delete(void* block) noexcept { std::free(block); }
+void operator delete(void* block, std::size_t) noexcept { std::free(block); }
+#endif
 
 namespace plait::test {
 namespace {
@@ -132,6 +150,23 @@ TEST(GraphNodes, CallablesOfEverySizeAreKeptAndDestroyed) {
     }
     EXPECT_EQ(sum, 13);
     EXPECT_EQ(live, 0);
+}
+
+TEST(GraphNodes, AreNotAllocatedForInARun) {
+    constexpr std::size_t nodes = 10'000;
+    thread_pool pool{{.workers = 2}};
+    graph g;
+    std::atomic<std::size_t> n{0};
+    graph_node last = g.add([&n] { ++n; });
+    for (std::size_t i = 1; i < nodes; ++i) {
+        const auto node = i % 3 == 0 ? g.add([&n] { ++n; }) : g.after(last, [&n] { ++n; });
+        if (i % 5 != 0) last = node;
+    }
+    g.run(pool);
+    const std::size_t before = allocations;
+    for (int run = 0; run < 10; ++run) g.run(pool);
+    EXPECT_EQ(n, 11 * nodes);
+    EXPECT_LT(allocations - before, nodes / 20); // the ten tasks, and what gtest does
 }
 
 TEST(GraphNodes, AreShownAsDot) {
