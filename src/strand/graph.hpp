@@ -98,8 +98,8 @@ class graph_core : public pooled {
                 static_cast<std::uint32_t>(n - (std::uint64_t{1} << (width - 1)))};
     }
     void refuse_while_running() const;
-    void sort_edges();
-    void set_counts();
+    void reset(graph_cell& c) noexcept;
+    void lay_out();
     void refuse_circles();
     [[noreturn]] void refuse_circle(std::span<const std::uint32_t> left);
 

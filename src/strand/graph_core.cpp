@@ -83,8 +83,10 @@ std::string graph_core::label(const graph_cell& cell) const {
 }
 
 void graph_core::prepare() {
-    if (changed_) sort_edges();
-    if (changed_ || cut) set_counts();
+    if (changed_)
+        lay_out();
+    else if (cut)
+        for (std::uint32_t n = 0; n < count_; ++n) reset(cell(n));
     cut = false;
     if (!changed_) return;
     if (backward_) refuse_circles();
@@ -94,32 +96,27 @@ void graph_core::prepare() {
     changed_ = false;
 }
 
-// A counting sort: `left` is where each node's next edge goes.
-void graph_core::sort_edges() {
+void graph_core::reset(graph_cell& c) noexcept {
+    c.left.store(c.needed, order::relaxed);
+    if (conditions_) c.marks.fetch_and(static_cast<unsigned char>(~graph_cell::busy), order::relaxed);
+}
+
+// A counting sort, and what else has to be done with every cell, so that a large graph goes through the cache
+// once.
+void graph_core::lay_out() {
+    const auto next =
+        std::make_unique_for_overwrite<std::uint32_t[]>(count_); // where each one's next edge goes
     targets_ = std::make_unique_for_overwrite<std::uint32_t[]>(edges_.size());
+    starts_.clear();
     std::uint32_t at = 0;
     for (std::uint32_t n = 0; n < count_; ++n) {
         graph_cell& c = cell(n);
-        c.first_edge = at;
-        c.left.store(at, order::relaxed);
+        next[n] = c.first_edge = at;
         at += c.edges;
-    }
-    for (const edge e : edges_) {
-        graph_cell& from = cell(e.from);
-        const std::uint32_t slot = from.left.load(order::relaxed);
-        targets_[slot] = e.to;
-        from.left.store(slot + 1, order::relaxed);
-    }
-}
-
-void graph_core::set_counts() {
-    starts_.clear();
-    for (std::uint32_t n = 0; n < count_; ++n) {
-        graph_cell& c = cell(n);
-        c.left.store(c.needed, order::relaxed);
-        if (conditions_) c.marks.fetch_and(static_cast<unsigned char>(~graph_cell::busy), order::relaxed);
+        reset(c);
         if (c.needed == 0 && !c.has(graph_cell::weak)) starts_.push_back(&c);
     }
+    for (const edge e : edges_) targets_[next[e.from]++] = e.to;
 }
 
 // Takes away what waits for nothing, again and again: what is left then stands in a circle, or behind one.
