@@ -2,14 +2,21 @@
 #pragma once
 
 #include <plait/event_loop.hpp>
+#include <plait/processors.hpp>
+#include <vector>
 
 namespace plait {
 
 struct loop_pool_options {
     /// Loops, each with a thread; at least 1. Default: the processors that this process may use.
     int workers = default_workers;
-    /// Seen in `ps`, gdb and traces; the kernel shows 15 characters. Not copied.
+    /// Seen in `ps`, gdb and traces, with the loop's number: "plait-loop/3"; the kernel shows 15 characters,
+    /// so a long name loses its end. Not copied.
     const char* name = "plait-loop";
+    /// Where the threads run; see placement.
+    plait::placement placement = placement::anywhere;
+    /// The same by hand: loop i is bound to the i-th of these processors. A hint, too.
+    std::vector<int> processors = {};
     /// As event_loop's.
     detail::nanoseconds slow_task_threshold = std::chrono::milliseconds{100};
     /// Runs once on each loop's thread before its first task; if it fails, every task ends with pool_broken.

@@ -9,6 +9,7 @@
 #include <plait/executor.hpp>
 #include <plait/future.hpp>
 #include <plait/gather.hpp>
+#include <plait/graph.hpp>
 #include <plait/loop_pool.hpp>
 #include <plait/map.hpp>
 #include <plait/outcome.hpp>

@@ -3,6 +3,7 @@
 
 #include <plait/executor.hpp>
 #include <plait/processors.hpp>
+#include <vector>
 
 namespace plait {
 
@@ -10,8 +11,13 @@ struct thread_pool_options {
     /// Threads; at least 1. Default: the processors that this process may use (affinity mask and cgroup
     /// quota).
     int workers = default_workers;
-    /// Seen in `ps`, gdb and traces; the kernel shows 15 characters. Not copied.
+    /// Seen in `ps`, gdb and traces, with the worker's number: "plait-worker/3"; the kernel shows 15
+    /// characters, so a long name loses its end. Not copied.
     const char* name = "plait-worker";
+    /// Where the threads run; see placement.
+    plait::placement placement = placement::anywhere;
+    /// The same by hand: worker i is bound to the i-th of these processors. A hint, too.
+    std::vector<int> processors = {};
     /// Runs once on each worker before its first task. If it throws, the pool is broken: every task ends with
     /// pool_broken and the cause.
     detail::function<void()> initializer = {};

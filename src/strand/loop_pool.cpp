@@ -2,6 +2,7 @@
 #include <plait/loop_pool.hpp>
 
 #include "strand/loop_engine.hpp"
+#include "sys/placement.hpp"
 
 #include <algorithm>
 #include <atomic>
@@ -16,12 +17,16 @@ namespace plait {
 
 struct loop_pool::implementation {
     // Handlers and the initializer are one for all loops; each engine refers to it through these.
-    explicit implementation(loop_pool_options& o)
-        : shared{std::make_shared<common>(std::move(o.initializer), std::move(o.on_unhandled))} {}
+    explicit implementation(loop_pool_options& o) : shared{std::make_shared<common>(o)} {}
 
     struct common {
-        common(detail::function<void()> i, unhandled_handler h)
-            : initializer{std::move(i)}, handler{std::move(h)} {}
+        explicit common(loop_pool_options& o)
+            : name{o.name},
+              plan{o.placement, std::move(o.processors)},
+              initializer{std::move(o.initializer)},
+              handler{std::move(o.on_unhandled)} {}
+        const char* name;
+        const detail::placement_plan plan;
         detail::function<void()> initializer;
         std::mutex mutex;
         unhandled_handler handler; // guarded by mutex
@@ -35,9 +40,11 @@ struct loop_pool::implementation {
             shared->handler(f);
         };
     }
-    static detail::function<void()> initializer_of(const std::shared_ptr<common>& shared) {
-        if (!shared->initializer) return {};
-        return [shared] {
+    static detail::function<void()> initializer_of(const std::shared_ptr<common>& shared, unsigned loop) {
+        return [shared, loop] {
+            detail::name_this_thread(shared->name, loop);
+            shared->plan.bind(loop);
+            if (!shared->initializer) return;
             const std::lock_guard guard{shared->mutex};
             shared->initializer();
         };
@@ -67,7 +74,8 @@ loop_pool::loop_pool(loop_pool_options options) : self_{nullptr} {
             self->loops.push_back(std::make_unique<implementation::loop_ref>(new detail::loop_engine{
                 "loop_pool", options.name, implementation::handler_of(self->shared)}));
             (*self->loops.back())->report_slow_tasks(options.slow_task_threshold);
-            (*self->loops.back())->start_thread(implementation::initializer_of(self->shared));
+            (*self->loops.back())
+                ->start_thread(implementation::initializer_of(self->shared, static_cast<unsigned>(i)));
         }
     } catch (...) {
         end_all();

@@ -2,6 +2,7 @@
 #include <plait/thread_pool.hpp>
 
 #include "strand/pool_engine.hpp"
+#include "sys/placement.hpp"
 
 #include <mutex>
 #include <stdexcept>
@@ -9,10 +10,24 @@
 
 namespace plait {
 
+namespace {
+
+// What each thread does before the user's own initializer, which may be run again if it throws.
+detail::function<void()> settle(thread_pool_options& o) {
+    return [name = o.name, plan = detail::placement_plan{o.placement, std::move(o.processors)},
+            initializer = std::move(o.initializer)]() mutable {
+        const unsigned number = detail::current().slot;
+        detail::name_this_thread(name, number);
+        plan.bind(number);
+        if (initializer) initializer();
+    };
+}
+
+} // namespace
+
 struct thread_pool::implementation {
     implementation(std::size_t workers, thread_pool_options& o)
-        : engine{new detail::pool_engine{workers, o.name, std::move(o.initializer),
-                                         std::move(o.on_unhandled)}} {}
+        : engine{new detail::pool_engine{workers, o.name, settle(o), std::move(o.on_unhandled)}} {}
 
     detail::engine_ref<detail::pool_engine> engine;
     std::mutex ending; // one shutdown after the other; both return after the end

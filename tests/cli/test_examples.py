@@ -62,6 +62,18 @@ class Queens(support.CommandTest):
             self.assertEqual(f"{n} queens: {solutions} solutions\n", done.stdout)
 
 
+class BuildGraph(support.CommandTest):
+    def test_TheBuildIsMendedUntilItIsGood(self):
+        program = os.path.join(os.path.dirname(support.binary), "examples", "build_graph")
+        done = subprocess.run([program], capture_output=True, text=True, env=support.clean_environment(),
+                              timeout=support.WATCHDOG, check=True)
+        self.assertEqual(["configured", "linked 3 objects", "mended, 1 left", "linked 3 objects", "mended, 0 left",
+                          "linked 3 objects", "installed"], done.stdout.splitlines())
+        dot = subprocess.run([program, "--dot"], capture_output=True, text=True, env=support.clean_environment(),
+                             timeout=support.WATCHDOG, check=True).stdout
+        self.assertIn('[label="good?", shape=diamond];', dot)
+
+
 class Programs(support.CommandTest):
     def command(self, name, language):
         if language == "python":

@@ -17,6 +17,7 @@
 #include <plait/channel.hpp>
 #include <plait/fetch.hpp>
 #include <plait/generator.hpp>
+#include <plait/graph.hpp>
 #include <plait/http.hpp>
 #include <plait/io.hpp>
 #include <plait/offload.hpp>
