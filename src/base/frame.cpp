@@ -100,13 +100,14 @@ class cache {
     cache(const cache&) = delete;
     cache& operator=(const cache&) = delete;
     ~cache() {
+        here = nullptr;
+        gone = true;
         for (std::size_t c = 0; c < classes; ++c)
             for (magazine* const m : {loaded_[c], spare_[c]})
                 if (m && !(m->count != 0 && the_depot().put(c, *m))) {
                     m->empty_into_system(c);
                     the_depot().put_empty(*m);
                 }
-        gone = true;
     }
 
     void* allocate(std::size_t c) {
@@ -122,7 +123,9 @@ class cache {
         m.blocks[m.count++] = block;
     }
 
-    static inline thread_local bool gone = false; // this thread's cache: it is at its very end
+    // This thread's; null before its first use, and at its very end.
+    static inline constinit thread_local cache* here = nullptr;
+    static inline constinit thread_local bool gone = false;
 
   private:
     // Blocks into loaded_[c]; false: there are none to be had.
@@ -153,10 +156,16 @@ class cache {
     std::array<magazine*, classes> spare_{};
 };
 
-// noinline: see current() in worker.hpp.
-[[gnu::noinline]] cache& this_cache() noexcept {
+// Null: the thread is at its very end. A variable that is destroyed with the thread is asked for at each use
+// whether it has been made; so the quick way is through a pointer.
+[[gnu::noinline]] cache* make_cache() noexcept {
+    if (cache::gone) return nullptr;
     thread_local cache mine;
-    return mine;
+    return cache::here = &mine;
+}
+cache* this_cache() noexcept {
+    cache* const c = cache::here;
+    return c ? c : make_cache();
 }
 
 constexpr std::size_t class_of(std::size_t size) noexcept {
@@ -167,16 +176,18 @@ constexpr std::size_t class_of(std::size_t size) noexcept {
 
 void* allocate_block(std::size_t size) {
     const std::size_t c = class_of(size);
-    if (c >= classes || cache::gone) return ::operator new(c >= classes ? size : bytes_of(c));
-    return this_cache().allocate(c);
+    if (c >= classes) return ::operator new(size);
+    cache* const mine = this_cache();
+    return mine ? mine->allocate(c) : ::operator new(bytes_of(c));
 }
 
 void free_block(void* block, std::size_t size) noexcept {
     const std::size_t c = class_of(size);
-    if (c >= classes || cache::gone)
-        ::operator delete(block);
+    cache* const mine = c < classes ? this_cache() : nullptr;
+    if (mine)
+        mine->free(c, block);
     else
-        this_cache().free(c, block);
+        ::operator delete(block);
 }
 
 #endif

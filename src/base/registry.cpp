@@ -101,6 +101,7 @@ class node_cache {
     node_cache(const node_cache&) = delete;
     node_cache& operator=(const node_cache&) = delete;
     ~node_cache() {
+        here = nullptr;
         gone = true;
         give(count_);
     }
@@ -125,7 +126,9 @@ class node_cache {
         return id_++;
     }
 
-    static inline thread_local bool gone = false;
+    // This thread's; null before its first use, and at its very end.
+    static inline constinit thread_local node_cache* here = nullptr;
+    static inline constinit thread_local bool gone = false;
 
   private:
     bool refill() noexcept {
@@ -158,9 +161,15 @@ class node_cache {
     std::uint64_t id_end_ = 0;
 };
 
-[[gnu::noinline]] node_cache& this_cache() noexcept {
+// Null: the thread is at its very end. By a pointer, as in frame.cpp.
+[[gnu::noinline]] node_cache* make_cache() noexcept {
+    if (node_cache::gone) return nullptr;
     thread_local node_cache mine;
-    return mine;
+    return node_cache::here = &mine;
+}
+node_cache* this_cache() noexcept {
+    node_cache* const c = node_cache::here;
+    return c ? c : make_cache();
 }
 
 } // namespace
@@ -183,9 +192,8 @@ task_node& new_task_node(const char* name, std::source_location created, std::ui
 
 task_node& new_task_node(const char* name, std::source_location created, std::uint64_t parent,
                          std::int64_t since) noexcept {
-    if (node_cache::gone) return the_slab().lost;
-    node_cache& cache = this_cache();
-    task_node* const n = cache.take();
+    node_cache* const cache = this_cache();
+    task_node* const n = cache ? cache->take() : nullptr;
     if (!n) return the_slab().lost;
     // release: whoever sees one of these sees the id of the task before gone.
     n->parent.store(parent, order::release);
@@ -196,7 +204,7 @@ task_node& new_task_node(const char* name, std::source_location created, std::ui
     n->since.store(since, order::release);
     n->state.store(task_state::queued, order::release);
     // release: a reader that sees the id sees the node that goes with it.
-    n->id.store(cache.next_id(), order::release);
+    n->id.store(cache->next_id(), order::release);
     return *n;
 }
 
@@ -208,24 +216,22 @@ void rest_task_node(task_node& n) noexcept {
 }
 
 void wake_task_node(task_node& n, std::source_location created, std::uint64_t parent) noexcept {
-    if (node_cache::gone) return;
+    node_cache* const cache = this_cache();
+    if (!cache) return;
     // As in new_task_node().
     n.parent.store(parent, order::release);
     n.awaits.store(nullptr, order::release);
     n.created = created;
     n.since.store(coarse_clock().time_since_epoch().count(), order::release);
     n.state.store(task_state::running, order::release);
-    n.id.store(this_cache().next_id(), order::release);
+    n.id.store(cache->next_id(), order::release);
 }
 
 void free_task_node(task_node& n) noexcept {
     slab& s = the_slab();
     if (&n == &s.lost) return;
     rest_task_node(n);
-    if (!node_cache::gone) {
-        this_cache().put(n);
-        return;
-    }
+    if (node_cache* const cache = this_cache()) return cache->put(n);
     const std::lock_guard guard{s.mutex};
     set_link(n, s.spare_list);
     s.spare_list = &n;

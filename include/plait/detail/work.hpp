@@ -17,9 +17,9 @@ struct work {
 
     work* next_ = nullptr;
     function* run_;
-    bool unstarted_ = false;     // a task that nobody has begun: shutdown may take it out of the queue
-    bool posted_ = false;        // such a one, and a `posted`: it is over, and gone, when run() returns
-    bool forked_ = false;        // a `fork`
+    bool unstarted_ : 1 = false; // a task that nobody has begun: shutdown may take it out of the queue
+    bool posted_ : 1 = false;    // such a one, and a `posted`: it is over, and gone, when run() returns
+    bool forked_ : 1 = false;    // a `fork`
     unsigned char priority_ = 0; // of an unstarted one; what is under way goes with the highest
 };
 
