@@ -68,6 +68,7 @@ endfunction()
 # bench/NAME.cpp is a program of its own; bench/rivals/*.hpp are adapters that look for their rival by __has_include.
 function(plait_benches)
     find_package(benchmark QUIET)
+    find_package(OpenMP QUIET COMPONENTS CXX) # for those that name OpenMP::OpenMP_CXX
     file(GLOB sources CONFIGURE_DEPENDS ${PROJECT_SOURCE_DIR}/bench/*.cpp)
     foreach(source IN LISTS sources)
         cmake_path(GET source STEM name)
