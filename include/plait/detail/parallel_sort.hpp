@@ -153,11 +153,17 @@ class merge_sort {
             const std::size_t of_a = from_first(from, a, b, end, skip);
             all[i] = {a + of_a, b, b + (skip - of_a), end, a + skip};
         });
-        for (std::size_t i = 0; i < all.size(); ++i)
-            if ((i + 1) % each != 0) {
-                all[i].a_end = all[i + 1].a;
-                all[i].b_end = all[i + 1].b;
-            }
+        for (std::size_t i = 1; i < all.size(); ++i) {
+            if (i % each == 0) continue;
+            slice& before = all[i - 1];
+            // No more than a formality, unless `less` contradicts itself: then it keeps us in the range.
+            const std::size_t at_most = before.a + (all[i].out - before.out);
+            const std::size_t a = all[i].a < before.a ? before.a : all[i].a < at_most ? all[i].a : at_most;
+            all[i].b += all[i].a - a;
+            all[i].a = a;
+            before.a_end = a;
+            before.b_end = all[i].b;
+        }
         try {
             each_run(ex_, all.size(), [&](std::size_t i) {
                 merge(from, to, all[i]);
@@ -239,7 +245,7 @@ void sort_in_place(in_process_executor& ex, It first, It last, Less& less, unsig
     It middle = first;
     each_run(ex, 1, [&](std::size_t) {
         choose_pivot(first, last, less);
-        middle = partition(first, last, [&less](const auto& x, const auto& pivot) { return less(x, pivot); });
+        middle = split_at_pivot(first, last, [&less](const auto& x, const auto& pivot) { return less(x, pivot); });
     });
     each_run(ex, 2, [&](std::size_t side) {
         side == 0 ? sort_in_place(ex, first, middle, less, levels - 1)

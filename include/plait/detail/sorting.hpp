@@ -125,7 +125,7 @@ It split_by_swaps(It first, It last, Belongs belongs) {
 
 /// Puts the pivot *first where it belongs, between what belongs before it and the rest: there.
 template <class It, class Belongs>
-It partition(It first, It last, Belongs belongs) {
+It split_at_pivot(It first, It last, Belongs belongs) {
     It middle = last;
     if constexpr (moves_cheaply<std::remove_cvref_t<decltype(*first)>>)
         middle = split_without_branches(first, last, belongs);
@@ -164,13 +164,13 @@ void quick_sort(It first, It last, Less& less, unsigned unlucky, bool leftmost) 
         choose_pivot(first, last, less);
         if (!leftmost && !less(*(first - 1), *first)) {
             // The pivot equals the one before: so do many, and all that do are in their places.
-            first = partition(first, last,
+            first = split_at_pivot(first, last,
                               [&less](const auto& x, const auto& pivot) { return !less(pivot, x); }) +
                     1;
             continue;
         }
         const It middle =
-            partition(first, last, [&less](const auto& x, const auto& pivot) { return less(x, pivot); });
+            split_at_pivot(first, last, [&less](const auto& x, const auto& pivot) { return less(x, pivot); });
         const std::ptrdiff_t left = middle - first;
         const std::ptrdiff_t right = last - (middle + 1);
         if (left < n / 8 || right < n / 8) {
