@@ -58,9 +58,9 @@ const std::size_t sizes[] = {0, 1, 2, 3, 24, 25, 100, 4095, 16'383, 16'384, 70'0
 
 template <class T>
 struct ParallelSort : ::testing::Test {};
-using arithmetic =
-    ::testing::Types<char, signed char, unsigned char, short, unsigned short, int, unsigned, long, unsigned long,
-                     long long, unsigned long long, wchar_t, char16_t, float, double, long double>;
+using arithmetic = ::testing::Types<char, signed char, unsigned char, short, unsigned short, int, unsigned,
+                                    long, unsigned long, long long, unsigned long long, wchar_t, char16_t,
+                                    float, double, long double>;
 TYPED_TEST_SUITE(ParallelSort, arithmetic);
 
 TYPED_TEST(ParallelSort, OrdersEveryArithmeticType) {
@@ -91,8 +91,9 @@ TEST(ParallelSortTest, FloatsHaveTheirTotalOrder) {
     constexpr float infinity = std::numeric_limits<float>::infinity();
     std::vector<float> v;
     for (int i = 0; i < 20'000; ++i)
-        for (const float x : {0.0F, -0.0F, 1.5F, -1.5F, infinity, -infinity, std::numeric_limits<float>::denorm_min(),
-                              -std::numeric_limits<float>::denorm_min()})
+        for (const float x :
+             {0.0F, -0.0F, 1.5F, -1.5F, infinity, -infinity, std::numeric_limits<float>::denorm_min(),
+              -std::numeric_limits<float>::denorm_min()})
             v.push_back(x);
     plait::sort(pool, v);
     EXPECT_TRUE(std::is_sorted(v.begin(), v.end()));
@@ -186,7 +187,8 @@ TEST(ParallelSortTest, ObjectsAreSortedByComparisonAndProjection) {
 
     std::vector<person> people;
     for (int i = 0; i < 40'000; ++i)
-        people.push_back({std::to_string(random_bits()()), std::make_unique<int>(static_cast<int>(random_bits()()))});
+        people.push_back(
+            {std::to_string(random_bits()()), std::make_unique<int>(static_cast<int>(random_bits()()))});
     plait::sort(pool, people, std::less<>{}, &person::name);
     EXPECT_TRUE(std::is_sorted(people.begin(), people.end(),
                                [](const person& a, const person& b) { return a.name < b.name; }));
@@ -234,8 +236,8 @@ void keeps_all_items(std::size_t n, Make make) {
 
 TEST(ParallelSortTest, AfterAFailureEveryItemIsStillThere) {
     keeps_all_items<int>(30'000, [](std::uint64_t x) { return static_cast<int>(x); });
-    keeps_all_items<std::string>(10'000,
-                                 [](std::uint64_t x) { return "a string that is not kept inside " + std::to_string(x); });
+    keeps_all_items<std::string>(
+        10'000, [](std::uint64_t x) { return "a string that is not kept inside " + std::to_string(x); });
     keeps_all_items<std::string>(40'000, [](std::uint64_t x) { return std::to_string(x); });
 }
 

@@ -92,9 +92,11 @@ void for_each_elsewhere(E& ex, Items& items, F fn, const parallel_options& optio
     }
 }
 
+namespace sent {
+
 /// What a worker does to a piece of a reduction, sent along as a value.
 template <class T, class Combine, class Transform>
-struct sent_fold {
+struct folder {
     [[no_unique_address]] Combine combine;
     [[no_unique_address]] Transform transform;
 
@@ -125,6 +127,8 @@ struct sent_fold {
         return fold<T>(source_of<const Items&>{items}, from, to, c, t);
     }
 };
+
+} // namespace sent
 
 template <class T, class Combine>
 T combine_parts(std::vector<std::optional<T>>& parts, T&& init, Combine& combine, bool deterministic) {
@@ -188,7 +192,7 @@ T transform_reduce_elsewhere(E& ex, Items& items, T init, Combine& combine, Tran
                     first + static_cast<difference>(i * size), first + static_cast<difference>(end_of(i)));
             }
         };
-        return combine_pieces<T>(ex.map(sent_fold<T, Combine, Transform>{combine, transform},
+        return combine_pieces<T>(ex.map(sent::folder<T, Combine, Transform>{combine, transform},
                                         made_range{(n + size - 1) / size, make},
                                         map_options{.window = 4 * workers, .chunk = 1}),
                                  std::move(init), combine, options.deterministic);

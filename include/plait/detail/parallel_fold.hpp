@@ -71,12 +71,15 @@ T combine_in_tree(std::vector<std::optional<T>>& parts, Combine& combine) {
     return *std::move(parts.front());
 }
 
+namespace sent { // where no function of the serialiser's is found by its arguments
 struct as_it_is {
     template <class T>
     constexpr T&& operator()(T&& value) const noexcept {
         return static_cast<T&&>(value);
     }
 };
+} // namespace sent
+using sent::as_it_is;
 
 /// What stands for a result in a tuple.
 template <class T>

@@ -245,7 +245,8 @@ void sort_in_place(in_process_executor& ex, It first, It last, Less& less, unsig
     It middle = first;
     each_run(ex, 1, [&](std::size_t) {
         choose_pivot(first, last, less);
-        middle = split_at_pivot(first, last, [&less](const auto& x, const auto& pivot) { return less(x, pivot); });
+        middle =
+            split_at_pivot(first, last, [&less](const auto& x, const auto& pivot) { return less(x, pivot); });
     });
     each_run(ex, 2, [&](std::size_t side) {
         side == 0 ? sort_in_place(ex, first, middle, less, levels - 1)

@@ -165,7 +165,7 @@ void quick_sort(It first, It last, Less& less, unsigned unlucky, bool leftmost) 
         if (!leftmost && !less(*(first - 1), *first)) {
             // The pivot equals the one before: so do many, and all that do are in their places.
             first = split_at_pivot(first, last,
-                              [&less](const auto& x, const auto& pivot) { return !less(pivot, x); }) +
+                                   [&less](const auto& x, const auto& pivot) { return !less(pivot, x); }) +
                     1;
             continue;
         }
