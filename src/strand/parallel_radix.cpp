@@ -2,6 +2,7 @@
 #include <plait/parallel.hpp>
 
 #include <algorithm>
+#include <cstddef>
 #include <cstdint>
 #include <cstring>
 #include <limits>
@@ -26,6 +27,18 @@ struct key_of {
     }
 };
 
+// The keys are of some other type, so they are read and written as bytes.
+template <class U>
+U load(const std::byte* keys, std::size_t i) noexcept {
+    U bits;
+    std::memcpy(&bits, keys + i * sizeof(U), sizeof(U));
+    return bits;
+}
+template <class U>
+void store(std::byte* keys, std::size_t i, U bits) noexcept {
+    std::memcpy(keys + i * sizeof(U), &bits, sizeof(U));
+}
+
 /// Least significant digit first. In each pass a part of the keys is counted and then dealt out by one
 /// participant, to places that the counts of all parts together give.
 template <class U, bool Float, unsigned Digit>
@@ -35,19 +48,19 @@ class radix_sorter {
     using counts = std::array<std::uint64_t, buckets>;
 
   public:
-    radix_sorter(in_process_executor& ex, U* keys, std::size_t n, key_of<U, Float> key)
+    radix_sorter(in_process_executor& ex, std::byte* keys, std::size_t n, key_of<U, Float> key)
         : ex_{ex},
           key_{key},
           keys_{keys},
           n_{n},
           parts_{std::clamp<std::size_t>(n / 65536, 1, 4 * ex.concurrency())},
           counts_{new(std::nothrow) counts[parts_]},
-          buffer_{new(std::nothrow) U[n]} {}
+          buffer_{new(std::nothrow) std::byte[n * sizeof(U)]} {}
 
     bool run() {
         if (!counts_ || !buffer_) return false;
-        U* from = keys_;
-        U* to = buffer_.get();
+        std::byte* from = keys_;
+        std::byte* to = buffer_.get();
         try {
             for (unsigned pass = 0; pass < passes; ++pass)
                 if (deal(from, to, pass * Digit)) std::swap(from, to);
@@ -57,7 +70,7 @@ class radix_sorter {
         }
         if (from != keys_)
             each_part([&](std::size_t begin, std::size_t end, std::size_t) {
-                std::memcpy(keys_ + begin, from + begin, (end - begin) * sizeof(U));
+                std::memcpy(keys_ + begin * sizeof(U), from + begin * sizeof(U), (end - begin) * sizeof(U));
             });
         return true;
     }
@@ -72,12 +85,12 @@ class radix_sorter {
     }
 
     // False: all have the same digit, so they stay where they are.
-    bool deal(const U* from, U* to, unsigned shift) {
+    bool deal(const std::byte* from, std::byte* to, unsigned shift) {
         const auto digit = [this, shift](U bits) { return (key_(bits) >> shift) & (buckets - 1); };
         each_part([&](std::size_t begin, std::size_t end, std::size_t part) {
             counts& mine = counts_[part];
             mine.fill(0);
-            for (std::size_t i = begin; i != end; ++i) ++mine[digit(from[i])];
+            for (std::size_t i = begin; i != end; ++i) ++mine[digit(load<U>(from, i))];
         });
         std::uint64_t place = 0;
         for (std::size_t b = 0; b < buckets; ++b) {
@@ -90,18 +103,21 @@ class radix_sorter {
         }
         each_part([&](std::size_t begin, std::size_t end, std::size_t part) {
             counts& mine = counts_[part];
-            for (std::size_t i = begin; i != end; ++i) to[mine[digit(from[i])]++] = from[i];
+            for (std::size_t i = begin; i != end; ++i) {
+                const U bits = load<U>(from, i);
+                store(to, static_cast<std::size_t>(mine[digit(bits)]++), bits);
+            }
         });
         return true;
     }
 
     in_process_executor& ex_;
     const key_of<U, Float> key_;
-    U* const keys_;
+    std::byte* const keys_;
     const std::size_t n_;
     const std::size_t parts_;
     const std::unique_ptr<counts[]> counts_;
-    const std::unique_ptr<U[]> buffer_;
+    const std::unique_ptr<std::byte[]> buffer_;
 };
 
 template <class U, bool Float>
@@ -109,7 +125,7 @@ bool sort_keys(in_process_executor& ex, void* keys, std::size_t n, radix_key key
     U flip = key.is_signed && !key.is_float ? key_of<U, Float>::sign : U{0};
     if (key.descending) flip = static_cast<U>(~flip);
     constexpr unsigned digit = sizeof(U) < 4 ? 8 : 11;
-    return radix_sorter<U, Float, digit>{ex, static_cast<U*>(keys), n, {flip}}.run();
+    return radix_sorter<U, Float, digit>{ex, static_cast<std::byte*>(keys), n, {flip}}.run();
 }
 
 } // namespace
