@@ -3,9 +3,9 @@
 // link: tbb OpenMP::OpenMP_CXX
 //
 // The parallel algorithms on two workers against oneTBB and OpenMP. Contenders take turns, 20 ms apart, since the
-// workers of both peers spin for a while after a region; each one's best round counts. For `skewed loop` the
-// peer to reach is the ideal split: half of the serial time. What the same costs on other sizes and numbers of
-// workers goes to stderr.
+// workers of both peers spin for a while after a region; each has a round to warm up and two that count, and its
+// best one is shown. For `skewed loop` the peer to reach is the ideal split: half of the serial time. What the
+// same costs on other sizes and numbers of workers goes to stderr.
 #include <plait/parallel.hpp>
 #include <plait/thread_pool.hpp>
 
@@ -53,9 +53,13 @@ double milliseconds_of(const std::function<void()>& run) {
 void measure(std::vector<contender>& all, int rounds) {
     for (int r = 0; r < rounds; ++r)
         for (contender& c : all) {
-            c.prepare();
             std::this_thread::sleep_for(std::chrono::milliseconds{20});
-            c.best = std::min(c.best, milliseconds_of(c.round));
+            c.prepare();
+            c.round();
+            for (int i = 0; i < 2; ++i) {
+                c.prepare();
+                c.best = std::min(c.best, milliseconds_of(c.round));
+            }
         }
 }
 
@@ -161,7 +165,7 @@ void sort(plait::thread_pool& pool, const char* row, double reach, Less less) {
             check(data.empty() || std::is_sorted(data.begin(), data.end()), row);
             data = unsorted;
         };
-    measure(all, 5);
+    measure(all, 4);
     print(row, all, reach);
 }
 
