@@ -4,12 +4,15 @@
 #include <plait/parallel.hpp>
 #include <plait/thread_pool.hpp>
 
+#include <algorithm>
 #include <fstream>
 #include <functional>
 #include <iostream>
-#include <iterator>
+#include <sstream>
+#include <stdexcept>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace {
@@ -23,7 +26,11 @@ struct counts {
     }
 };
 
-std::string read_all(std::istream& in) { return {std::istreambuf_iterator<char>{in}, {}}; }
+std::string read_all(std::istream& in) {
+    std::ostringstream text;
+    text << in.rdbuf();
+    return std::move(text).str();
+}
 
 std::string read_file(const std::string& path) {
     std::ifstream in{path, std::ios::binary};

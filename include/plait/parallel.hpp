@@ -27,7 +27,7 @@ struct parallel_options {
 /// The points of a box with one, two or three dimensions.
 ///
 ///     plait::for_each(pool, plait::index_space{height, width}, [&](std::size_t y, std::size_t x) {
-///         image[y * width + x] = shade(y, x);
+///         canvas[y * width + x] = shade(y, x);
 ///     });
 ///
 /// A piece of the work is a run of points in row-major order: the last coordinate runs fastest.
@@ -146,7 +146,8 @@ void sort(E& ex, R&& range, Less less = {}, Projection projection = {});
 /// Calls several functions at the same time, and returns when all are done: their results, with
 /// std::monostate for void; nothing if all are void.
 ///
-///     auto [index, names] = plait::invoke(pool, [&] { return build_index(text); }, [&] { return find_names(text); });
+///     auto [index, names] = plait::invoke(pool, [&] { return build_index(left); },
+///                                              [&] { return find_names(text); });
 ///
 /// Threads, cancellation, errors: as for_each.
 template <executor E, class... F>

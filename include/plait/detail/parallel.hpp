@@ -2,19 +2,12 @@
 #pragma once
 
 #include <optional>
+#include <plait/detail/operations.hpp>
 #include <plait/detail/ranges.hpp>
 #include <plait/executor.hpp>
 #include <tuple>
 #include <variant>
 #include <vector>
-
-// std::less and its kin without <functional>, which would double the header's price.
-#if __has_include(<bits/stl_function.h>) && __has_include(<bits/ranges_cmp.h>)
-#include <bits/ranges_cmp.h>
-#include <bits/stl_function.h>
-#else
-#include <functional>
-#endif
 
 // What the algorithms of plait/parallel.hpp have in common: a space of items, and the loop that hands it out.
 
