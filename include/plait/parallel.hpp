@@ -83,7 +83,7 @@ index_space(N...) -> index_space<sizeof...(N)>;
 ///                those of items under way go to the executor's unhandled handler. After shutdown:
 ///                shutdown_error, and `fn` has not been called. By a task of the very loop that would have
 ///                to run it: logic_error.
-/// Cost:          one allocation; a wake-up for each worker that sleeps; a look at the clock per piece.
+/// Cost:          two allocations; a wake-up for each worker that sleeps; a look at the clock per piece.
 template <executor E, detail::parallel_items Items, class F>
 void for_each(E& ex, Items&& items, F&& fn, parallel_options options = {});
 

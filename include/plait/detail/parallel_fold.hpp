@@ -81,9 +81,9 @@ struct as_it_is {
 } // namespace sent
 using sent::as_it_is;
 
-/// What stands for a result in a tuple.
+/// What stands for a result in a tuple: never a reference.
 template <class T>
-using invoked = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
+using invoked = std::conditional_t<std::is_void_v<T>, std::monostate, std::decay_t<T>>;
 
 template <class F>
 void store_result(F& fn, std::optional<invoked<kept_result_t<F&>>>& result) {
