@@ -58,7 +58,7 @@ TEST(ParallelElsewhere, ForEachRunsWhatHasEffectsOutside) {
     std::vector<std::string> paths(50, path);
     on_each([&](auto& ex) {
         for (const parallel_options& options : all_options) {
-            std::ofstream{path, std::ios::trunc};
+            std::ofstream(path, std::ios::trunc).close();
             plait::for_each(
                 ex, paths, [](const std::string& p) { std::ofstream{p, std::ios::app} << 'x'; }, options);
             std::string text;

@@ -100,6 +100,8 @@ TEST(ParallelReduce, ADeterministicSumHasTheSameBitsOnAnyNumberOfWorkers) {
         return std::bit_cast<std::uint64_t>(plait::reduce(ex, v, 0.25, options));
     };
     const std::uint64_t expected = bits_on(serial, {});
+    EXPECT_EQ(plait::reduce(serial, v, {.deterministic = true}),
+              plait::reduce(serial, v, 0.0, {.deterministic = true}));
     for (int workers = 1; workers <= 8; ++workers) {
         plait::thread_pool pool{{.workers = workers}};
         for (int round = 0; round < 5; ++round) {

@@ -17,7 +17,7 @@ enum class schedule : unsigned char {
 ///     const double sum = plait::reduce(pool, samples, 0.0, std::plus<>{}, {.deterministic = true});
 struct parallel_options {
     /// Items that a worker takes at a time; 0: found out by the clock. A loop of n items asks for at most
-    /// n / grain workers, so with a grain a small loop wakes few.
+    /// n / grain workers, so with a grain a small loop wakes few; with schedule::fixed that is all it says.
     std::size_t grain = 0;
     plait::schedule schedule = schedule::automatic;
     /// Reductions only: the same bits, however many workers there are, and however the items fall to them.
@@ -69,8 +69,8 @@ index_space(N...) -> index_space<sizeof...(N)>;
 /// The range has random access and a size; `fn` gets references to its items. The work runs on the
 /// executor's workers, of which at most `concurrency()` take part. A caller that is a thread of that pool is
 /// one of them, so that loops may be nested on any number of threads: whoever has not come by the time that
-/// nothing is left is not waited for. Any other caller sleeps until the end. On a loop, one that another
-/// executor waits for, the items run a millisecond at a time between its other tasks.
+/// nothing is left is not waited for. Any other caller sleeps until the end; a loop's task should `offload`
+/// this. Where the executor is itself a loop, the items run a millisecond at a time, between its other tasks.
 ///
 /// On process pools, and an `any_executor`, `fn` and the items must be sendable, and `fn` gets copies: what
 /// would change items in place does not compile there.

@@ -186,8 +186,8 @@ parallel_run::range parallel_run::take(participant& me) noexcept {
         if (left == 0) return {};
         std::uint32_t n = left;
         if (plan_.dealing == parallel_plan::by_time)
-            n = std::max(std::min(me.piece, left / 8),
-                         1U); // an eighth: the last pieces must not be the long ones
+            // An eighth of what is left, so that the last pieces are not the long ones; but worth the trouble.
+            n = std::min(left, std::max({std::min(me.piece, left / 8), me.piece / 16, 1U}));
         else if (plan_.dealing == parallel_plan::grains)
             n = static_cast<std::uint32_t>(
                 std::min<std::size_t>(std::max<std::size_t>(plan_.grain / unit_, 1), left));

@@ -131,8 +131,8 @@ struct folder {
 } // namespace sent
 
 template <class T, class Combine>
-T combine_parts(std::vector<std::optional<T>>& parts, T&& init, Combine& combine, bool deterministic) {
-    if (parts.empty()) return std::move(init);
+T combine_parts(std::vector<std::optional<T>>& parts, T init, Combine& combine, bool deterministic) {
+    if (parts.empty()) return init;
     if (deterministic)
         return static_cast<T>(detail::invoke(combine, std::move(init), combine_in_tree(parts, combine)));
     T sum = std::move(init);
@@ -142,7 +142,7 @@ T combine_parts(std::vector<std::optional<T>>& parts, T&& init, Combine& combine
 
 /// `results` gives a sum for each piece.
 template <class T, class Results, class Combine>
-T combine_pieces(Results&& results, T&& init, Combine& combine, bool deterministic) {
+T combine_pieces(Results&& results, T init, Combine& combine, bool deterministic) {
     std::vector<std::optional<T>> parts;
     for (auto&& part : results) {
         parts.emplace_back(std::move(part));
@@ -153,7 +153,7 @@ T combine_pieces(Results&& results, T&& init, Combine& combine, bool determinist
 
 /// `results` gives each item's value: they are combined here, in the same pieces.
 template <class T, class Results, class Combine>
-T combine_items(Results&& results, std::size_t size, T&& init, Combine& combine, bool deterministic) {
+T combine_items(Results&& results, std::size_t size, T init, Combine& combine, bool deterministic) {
     using value = std::remove_cvref_t<decltype(*results.begin())>;
     std::vector<std::optional<T>> parts;
     std::vector<value> piece;

@@ -11,8 +11,8 @@ namespace plait {
 namespace detail {
 
 template <class T, class Source, class Combine, class Transform>
-T fold_in_blocks(in_process_executor& ex, const Source& items, T&& init, Combine& combine,
-                 Transform& transform, const parallel_options& options) {
+T fold_in_blocks(in_process_executor& ex, const Source& items, T init, Combine& combine, Transform& transform,
+                 const parallel_options& options) {
     std::vector<std::optional<T>> parts((items.size() + fold_block - 1) / fold_block);
     auto piece = [&](std::size_t, std::size_t from, std::size_t to) {
         for (; from != to; ++from) {
@@ -25,19 +25,19 @@ T fold_in_blocks(in_process_executor& ex, const Source& items, T&& init, Combine
     parallel_options of_blocks = options;
     of_blocks.grain = (options.grain + fold_block - 1) / fold_block;
     run_loop(ex, parts.size(), of_blocks, "transform_reduce", piece_function{piece});
-    if (parts.empty()) return std::move(init);
+    if (parts.empty()) return init;
     return static_cast<T>(detail::invoke(combine, std::move(init), combine_in_tree(parts, combine)));
 }
 
 template <class T, class Source, class Combine, class Transform>
-T fold_in_pieces(in_process_executor& ex, const Source& items, T&& init, Combine& combine,
-                 Transform& transform, const parallel_options& options) {
+T fold_in_pieces(in_process_executor& ex, const Source& items, T init, Combine& combine, Transform& transform,
+                 const parallel_options& options) {
     std::vector<apart<std::optional<T>>> parts(ex.concurrency());
     auto piece = [&](std::size_t participant, std::size_t from, std::size_t to) {
         T part = fold<T>(items, from, to, combine, transform);
         std::optional<T>& mine = parts[participant].value;
         if (mine)
-            *mine = static_cast<T>(detail::invoke(combine, *std::move(mine), std::move(part)));
+            *mine = static_cast<T>(detail::invoke(combine, std::move(*mine), std::move(part)));
         else
             mine.emplace(std::move(part));
     };

@@ -35,8 +35,8 @@ void each_run(in_process_executor& ex, std::size_t n, Piece&& run) {
 /// From this size on a part of a range is worth a worker of its own.
 inline constexpr std::size_t worth_a_run = 4096;
 
-/// Runs to sort before they are merged: an odd power of two, so that the last merge, of those that go to and
-/// fro between the range and the buffer, ends in the range. Not fewer than workers.
+/// Runs to sort before they are merged: an odd power of two, so that the last merge, of those that go back and
+/// forth between the range and the buffer, ends in the range. Not fewer than workers.
 inline std::size_t runs_for(std::size_t n, std::size_t workers) noexcept {
     std::size_t runs = 2;
     while (runs < workers && runs < 512) runs *= 4;
