@@ -252,11 +252,13 @@ void parallel_run::fail(worker& at, const std::exception_ptr& error) noexcept {
     stop_scopes();
 }
 
-// A participant that its executor refuses. If all are, nobody else is left to say so.
+// A participant that its executor refuses. If all are, nobody else is left to say so. Inside while it writes:
+// the caller may be cancelled just now, and must not be gone.
 void parallel_run::unable(const std::exception_ptr& reason) noexcept {
-    if (able_.fetch_sub(1, order::acq_rel) != 1) return;
+    if (able_.fetch_sub(1, order::acq_rel) != 1 || !enter()) return;
     if (failed_.exchange(1, order::acq_rel) == 0) failure_ = reason;
     close(stopped_bit);
+    leave();
 }
 
 void parallel_run::cancel() noexcept {
