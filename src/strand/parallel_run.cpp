@@ -116,10 +116,8 @@ void parallel_run::leave() noexcept {
     if (count_out()) over_.wake();
 }
 
-void parallel_run::close(std::uint32_t bits) noexcept {
-    const std::uint32_t before = state_.fetch_or(closed_bit | bits, order::acq_rel);
-    if (!(before & closed_bit) && before / one == 0) over_.wake();
-}
+// By somebody inside: the last one out wakes the caller.
+void parallel_run::close(std::uint32_t bits) noexcept { state_.fetch_or(closed_bit | bits, order::acq_rel); }
 
 bool parallel_run::take_part(participant& me, bool in_turns) noexcept {
     execution& e = current(); // functions stay on their thread

@@ -36,9 +36,10 @@ struct parallel_plan {
 ///     stopped     those inside take nothing more
 ///     cancelled   stopped by the caller's scope, with items left
 ///
-/// The caller sleeps until it is closed with nobody inside. Wake-up: both changes that may lead there, the
-/// one to closed and the last one out, are read-modify-writes of `state_`, and after closed the count only
-/// falls; so exactly one of them sees both, and it wakes `over_`, once.
+/// The caller sleeps until it is closed with nobody inside. Wake-up: all changes of `state_` are
+/// read-modify-writes, and once it is closed the count only falls. It is closed by somebody inside, and then
+/// exactly one, the last out, sees both; or by the caller's scope, which sees that nobody is inside. That one
+/// wakes `over_`, once.
 ///
 /// Nothing left: a range that a thief has taken and not yet stored is in nobody's word. So thefts are counted
 /// in `thefts_`, those under way apart: who finds all words empty, and no theft under way or over meanwhile,
