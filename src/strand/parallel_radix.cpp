@@ -86,11 +86,14 @@ class radix_sorter {
 
     // False: all have the same digit, so they stay where they are.
     bool deal(const std::byte* from, std::byte* to, unsigned shift) {
-        const auto digit = [this, shift](U bits) { return (key_(bits) >> shift) & (buckets - 1); };
-        each_part([&](std::size_t begin, std::size_t end, std::size_t part) {
+        // By value, into each part's own frame: what is written as bytes might else be any of it.
+        const auto digit = [key = key_, shift](U bits) { return (key(bits) >> shift) & (buckets - 1); };
+        each_part([this, from, digit](std::size_t begin, std::size_t end, std::size_t part) {
             counts& mine = counts_[part];
+            const auto digit_of = digit;
+            const std::byte* const in = from;
             mine.fill(0);
-            for (std::size_t i = begin; i != end; ++i) ++mine[digit(load<U>(from, i))];
+            for (std::size_t i = begin; i != end; ++i) ++mine[digit_of(load<U>(in, i))];
         });
         std::uint64_t place = 0;
         for (std::size_t b = 0; b < buckets; ++b) {
@@ -101,11 +104,14 @@ class radix_sorter {
             }
             if (place - before == n_) return false;
         }
-        each_part([&](std::size_t begin, std::size_t end, std::size_t part) {
-            counts& mine = counts_[part];
+        each_part([this, from, to, digit](std::size_t begin, std::size_t end, std::size_t part) {
+            counts& places = counts_[part];
+            const auto digit_of = digit;
+            const std::byte* const in = from;
+            std::byte* const out = to;
             for (std::size_t i = begin; i != end; ++i) {
-                const U bits = load<U>(from, i);
-                store(to, static_cast<std::size_t>(mine[digit(bits)]++), bits);
+                const U bits = load<U>(in, i);
+                store(out, static_cast<std::size_t>(places[digit_of(bits)]++), bits);
             }
         });
         return true;
