@@ -74,6 +74,42 @@ class BuildGraph(support.CommandTest):
         self.assertIn('[label="good?", shape=diamond];', dot)
 
 
+class Parallel(support.CommandTest):
+    def run_example(self, name, *arguments, **options):
+        program = os.path.join(os.path.dirname(support.binary), "examples", name)
+        return subprocess.run([program, *arguments], capture_output=True, env=support.clean_environment(),
+                              timeout=support.WATCHDOG, cwd=self.path, **options)
+
+    def test_MandelbrotWritesAPicture(self):
+        done = self.run_example("mandelbrot", "60", "40", check=True)
+        header, pixels = done.stdout[:13], done.stdout[13:]
+        self.assertEqual(b"P5\n60 40\n255\n", header)
+        rows = [pixels[60 * i:60 * (i + 1)] for i in range(40)]
+        self.assertEqual(2400, len(pixels))
+        self.assertEqual(0, rows[20][40])     # the origin belongs to the set
+        self.assertNotEqual(0, rows[0][0])
+        for row in range(1, 20):              # mirrored at the real axis
+            self.assertEqual(rows[20 - row], rows[20 + row])
+        self.run_example("mandelbrot", "60", "40", "set.pgm", check=True)
+        with open(os.path.join(self.path, "set.pgm"), "rb") as file:
+            self.assertEqual(done.stdout, file.read())
+        self.assertEqual(2, self.run_example("mandelbrot", "0", "7").returncode)
+
+    def test_WordcountCountsAsWc(self):
+        texts = {"empty": b"", "one": b"one line\n", "open": b"no end", "long": b" a bc\tdef\n\n" * 30000}
+        for name, text in texts.items():
+            with open(os.path.join(self.path, name), "wb") as file:
+                file.write(text)
+        done = self.run_example("wordcount", *texts, check=True)
+        expected = [(text.count(b"\n"), len(text.split()), len(text)) for text in texts.values()]
+        lines = [f"{a} {b} {c} {name}" for (a, b, c), name in zip(expected, texts)]
+        lines.append(" ".join(map(str, map(sum, zip(*expected)))) + " total")
+        self.assertEqual(lines, done.stdout.decode().splitlines())
+        done = self.run_example("wordcount", input=texts["long"], check=True)
+        self.assertEqual("60000 90000 330000\n", done.stdout.decode())
+        self.assertEqual(1, self.run_example("wordcount", "missing").returncode)
+
+
 class Programs(support.CommandTest):
     def command(self, name, language):
         if language == "python":

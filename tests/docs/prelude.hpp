@@ -4,6 +4,8 @@
 #include <algorithm>
 #include <array>
 #include <chrono>
+#include <cmath>
+#include <functional>
 #include <iostream>
 #include <memory>
 #include <plait/any_executor.hpp>
@@ -22,6 +24,7 @@
 #include <plait/io.hpp>
 #include <plait/offload.hpp>
 #include <plait/once.hpp>
+#include <plait/parallel.hpp>
 #include <plait/plait.hpp>
 #include <plait/process_pool.hpp>
 #include <plait/select.hpp>
@@ -43,7 +46,16 @@ struct user {};
 struct order {};
 struct picture {};
 
-inline std::vector<std::string> urls, files;
+struct person {
+    int age = 0;
+};
+
+inline std::vector<std::string> urls, files, lines;
+inline std::vector<person> people;
+inline std::vector<float> pixels, canvas;
+inline std::vector<double> samples, sums;
+inline std::vector<std::size_t> sizes, ends;
+inline std::size_t width = 0, height = 0, rows = 0;
 inline std::string url, text, a, b;
 inline std::size_t total = 0;
 inline int left = 0, right = 0, id = 0;
@@ -62,6 +74,9 @@ inline plait::task<> echo(plait::io::socket) { co_return; }
 inline int build_index(int) { return 0; }
 inline int n = 1;
 inline long fib(plait::thread_pool&, int k) { return k; }
+inline int find_names(const std::string&) { return 0; }
+inline double sum_of(std::size_t) { return 0; }
+inline float shade(std::size_t, std::size_t) { return 0; }
 inline int answer() { return 42; }
 inline int parse(const std::string&) { return 0; }
 inline picture thumbnail(const std::string&) { return {}; }

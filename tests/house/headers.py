@@ -19,7 +19,8 @@ ALLOWED_MACROS = re.compile(r"PLAIT_VERSION\w*|PLAIT_SENDABLE")
 # The serialiser is cereal, and whoever includes it has asked for that.
 SERIALISER = {"plait/serialize.hpp", "plait/detail/sendable.hpp", "plait/detail/archive.hpp"}
 # They exist to include these where the library's cheap part is not known.
-SHIMS = {"plait/detail/atomic.hpp", "plait/detail/chrono.hpp", "plait/detail/ranges.hpp"}
+SHIMS = {"plait/detail/atomic.hpp", "plait/detail/chrono.hpp", "plait/detail/operations.hpp",
+         "plait/detail/ranges.hpp"}
 CORE_ROOMS = ("sys", "base", "result", "coro", "strand")
 
 
