@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <array>
-#include <optional>
 #include <plait/detail/child.hpp>
 #include <plait/detail/join.hpp>
 #include <tuple>
@@ -56,7 +54,7 @@ class tuple_join : public join {
   protected:
     ~tuple_join() = default;
     void prepare() {
-        use(room_.emplace());
+        use(make_children(room_, sizeof...(Ts)), sizeof...(Ts));
         each([this](std::size_t i, auto& t) {
             child(i).frame = task_access::prepare(t, child(i).scope, child(i));
         });
@@ -91,7 +89,10 @@ class tuple_join : public join {
     std::tuple<task<Ts>...> tasks_;
 
   private:
-    std::optional<std::array<join_child, sizeof...(Ts)>> room_; // from the await on
+    static constexpr std::size_t room = sizeof...(Ts) * sizeof(join_child);
+    // The children, from the await on. <array> would take the header over its budget.
+    // NOLINTNEXTLINE(cppcoreguidelines-avoid-c-arrays)
+    alignas(join_child) unsigned char room_[room != 0 ? room : 1];
 };
 
 /// Children in a vector: gather(range).

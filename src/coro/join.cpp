@@ -11,24 +11,25 @@ join::~join() { delete[] allocated_; }
 
 void join::allocate(std::size_t n) {
     allocated_ = new join_child[n];
-    use({allocated_, n});
+    use(allocated_, n);
 }
 
-void join::use(std::span<join_child> room) noexcept {
+void join::use(join_child* room, std::size_t n) noexcept {
     children_ = room;
-    for (join_child& c : children_) {
-        c.run_ = &begin_child;
-        c.parent = this;
+    count_ = n;
+    for (std::size_t i = 0; i < n; ++i) {
+        children_[i].run_ = &begin_child;
+        children_[i].parent = this;
     }
 }
 
 bool join::suspend(std::coroutine_handle<> h, std::size_t limit, bool driven) {
     if (!arm(h, what_)) return false;
-    if (children_.empty()) return settle();
+    if (count_ == 0) return settle();
     const context& parent = scope();
     since_ = parent.home->coarse_now().time_since_epoch().count();
-    for (join_child& c : children_) {
-        context& s = c.scope;
+    for (std::size_t i = 0; i < count_; ++i) {
+        context& s = children_[i].scope;
         s.home = parent.home;
         s.deadline = parent.deadline;
         s.attempt = parent.attempt;
@@ -93,7 +94,7 @@ void join::frame_ended(work& w) noexcept {
     auto& self = static_cast<join_child&>(w);
     free_task_node(*self.scope.node);
     join& parent = *self.parent;
-    if (parent.count_out(self, parent.end_of(static_cast<std::size_t>(&self - parent.children_.data()))))
+    if (parent.count_out(self, parent.end_of(static_cast<std::size_t>(&self - parent.children_))))
         parent.go_on_from_child();
 }
 
@@ -108,8 +109,8 @@ bool join::count_out(join_child& c, child_end how) noexcept {
                                : false;
     if (decides) {
         std::size_t nobody = none;
-        if (decisive_.compare_exchange(nobody, static_cast<std::size_t>(&c - children_.data()),
-                                       order::acq_rel, order::acquire))
+        if (decisive_.compare_exchange(nobody, static_cast<std::size_t>(&c - children_), order::acq_rel,
+                                       order::acquire))
             stop_children();
     }
     if (begun_.load(order::relaxed) < size()) begin_next();
@@ -132,7 +133,7 @@ void join::go_on_from_child() noexcept {
 // By a child that has not been counted out, so all of this outlives it.
 void join::stop_children() noexcept {
     if (stopping_.exchange(1, order::acq_rel) != 0) return;
-    for (join_child& c : children_) c.scope.stop();
+    for (std::size_t i = 0; i < count_; ++i) children_[i].scope.stop();
 }
 
 // By whoever cancels the parent.

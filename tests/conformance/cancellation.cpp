@@ -93,8 +93,12 @@ TYPED_TEST(CancelByHand, C9_AlsoWhereItIsARunningTask) {
     witness w;
     this->run([&]() -> task<> {
         auto inner = this->ex.submit([&w]() -> task<> { co_await w.wait(); });
-        const auto wait = [&]() -> task<> { co_await inner; };
-        co_await cancel_once(wait(), [&] { return w.began == 1; });
+        std::atomic<bool> waits{false};
+        const auto wait = [&]() -> task<> {
+            waits = true; // a child that is stopped before it begins never awaits anything
+            co_await inner;
+        };
+        co_await cancel_once(wait(), [&] { return waits && w.began == 1; });
     });
     this->ex.shutdown(); // the inner one has been asked, not waited for
     EXPECT_EQ(w.cancelled, 1);

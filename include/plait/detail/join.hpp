@@ -5,7 +5,6 @@
 #include <exception>
 #include <plait/detail/context.hpp>
 #include <plait/task.hpp>
-#include <span>
 
 namespace plait::detail {
 
@@ -20,6 +19,14 @@ struct join_child : work {
     std::coroutine_handle<> frame;
     bool ran = false;
 };
+
+/// In memory of its own, which may go without further ado.
+inline join_child* make_children(void* room, std::size_t n) noexcept {
+    static_assert(std::is_trivially_destructible_v<join_child>);
+    auto* const first = static_cast<join_child*>(room);
+    for (std::size_t i = 0; i < n; ++i) ::new (static_cast<void*>(first + i)) join_child;
+    return first;
+}
 
 /// What a child came to.
 enum class child_end : unsigned char { value, failure, cancelled };
@@ -50,11 +57,11 @@ class [[gnu::visibility("default")]] join : public waiter {
     virtual ~join();
 
     /// Room for them; the caller then prepares each with `child(i)`.
-    void use(std::span<join_child> room) noexcept;
+    void use(join_child* room, std::size_t n) noexcept;
     /// The same in memory of its own.
     void allocate(std::size_t n);
     join_child& child(std::size_t i) noexcept { return children_[i]; }
-    std::size_t size() const noexcept { return children_.size(); }
+    std::size_t size() const noexcept { return count_; }
 
     /// False: do not suspend. Then `check()` tells whether it may not, or need not. `driven`: the caller is a
     /// task, resumed by `drive`, which goes on with whatever is left in `current().next`.
@@ -85,7 +92,8 @@ class [[gnu::visibility("default")]] join : public waiter {
     void go_on_from_child() noexcept;
     void stop_children() noexcept;
 
-    std::span<join_child> children_;
+    std::size_t count_ = 0;
+    join_child* children_ = nullptr;
     join_child* allocated_ = nullptr;
     std::int64_t since_ = 0;       // when the children were made
     std::size_t visited_ = 0;      // by the canceller that holds our scope
