@@ -91,7 +91,7 @@ TEST(Fork, FailuresStopTheRestAndComeOut) {
         EXPECT_EQ(errors, static_cast<std::size_t>(runs.load()));
         if (workers == 1) {
             EXPECT_EQ(runs, 1);
-        }                                   // the others were skipped
+        } // the others were skipped
         EXPECT_EQ(captured.use_count(), 1); // and none was leaked
     }
 }

@@ -7,7 +7,6 @@
 #include <algorithm>
 #include <atomic>
 #include <bit>
-#include <cstring>
 #include <plait/errors.hpp>
 #include <pthread.h>
 #include <string>
@@ -140,8 +139,7 @@ void pool_engine::post(work& w) noexcept {
     const std::size_t priority = w.unstarted_ ? w.priority_ : 0U;
     if (priority == normal) {
         posted_slot s;
-        work* const address = &w;
-        std::memcpy(s.closure.data(), &address, sizeof(address));
+        s.hold(w);
         try {
             return carry_out(
                 lane_of_this_thread().put(s, spares_, [this] { return request_wake_for_lane(); }));
@@ -273,9 +271,7 @@ void pool_engine::refuse_slots(work_queue& found) noexcept {
                 posted::end(*this, refusal());
                 continue;
             }
-            work* w = nullptr;
-            std::memcpy(&w, s.closure.data(), sizeof(w));
-            found.push(*w);
+            found.push(*s.held());
         }
     };
     for (std::size_t i = 0; i < slots_.load(order::relaxed); ++i)

@@ -3,7 +3,6 @@
 #include "strand/pool_engine.hpp"
 
 #include <algorithm>
-#include <cstring>
 
 namespace plait::detail {
 
@@ -64,10 +63,7 @@ work* pool_engine::take_injected(unsigned slot, order_of_turn turn) noexcept {
 work* pool_engine::take_claimed(unsigned slot) noexcept {
     local_queue& mine = queues_[slot];
     if (!mine.claim.take(mine.here->slot, spares_)) return nullptr;
-    if (mine.here->slot.run) return mine.here;
-    work* w = nullptr;
-    std::memcpy(&w, mine.here->slot.closure.data(), sizeof(w));
-    return w;
+    return mine.here->slot.run ? mine.here : mine.here->slot.held();
 }
 
 work* pool_engine::take_from_lanes(unsigned slot) noexcept {
@@ -82,7 +78,8 @@ bool pool_engine::claim_more(unsigned slot) noexcept {
     const auto shares = static_cast<std::uint32_t>(2 * workers_);
     for (std::size_t i = 0; i < lanes; ++i) {
         bool more = false;
-        if (!lanes_[mine.next_lane++ & (lanes - 1)].claim_into(mine.claim, spares_, largest_claim, shares, more))
+        if (!lanes_[mine.next_lane++ & (lanes - 1)].claim_into(mine.claim, spares_, largest_claim, shares,
+                                                               more))
             continue;
         if (more && sleepers_.load(order::relaxed) != 0) wake_one(); // as in steal_queued()
         return true;

@@ -57,6 +57,9 @@ struct alignas(64) posted_slot {
     std::uint64_t parent = 0;
     time_point deadline = time_point::max();
     alignas(8) std::array<unsigned char, room> closure; // left as it is
+
+    void hold(work& w) noexcept { ::new (static_cast<void*>(closure.data())) work* {&w}; }
+    work* held() noexcept { return *reinterpret_cast<work**>(closure.data()); }
 };
 
 /// It can be copied like memory, so that no code of the user's runs where it is queued.
