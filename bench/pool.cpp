@@ -4,7 +4,8 @@
 //
 // What does a task cost a pool of two threads? Rounds of all pools take turns, and each one's best round
 // counts: on a busy machine the least disturbed one. `idle submit to get` is the median trip to a pool that
-// sleeps, beside a bare futex round trip, its p99 the 99th of a hundred; `idle pool` is what two sleeping pools cost in five seconds.
+// sleeps, beside a bare futex round trip, its p99 the 99th of a hundred; `idle pool` is what two sleeping
+// pools cost in five seconds.
 #include "rivals/mutex_pool.hpp"
 #include "sys/futex.hpp"
 

@@ -14,6 +14,7 @@
 #include <array>
 #include <bit>
 #include <cmath>
+#include <filesystem>
 #include <fstream>
 #include <numeric>
 #include <random>
@@ -50,11 +51,11 @@ const parallel_options all_options[] = {
     {}, {.grain = 7}, {.schedule = plait::schedule::fixed}, {.deterministic = true}};
 
 TEST(ParallelElsewhere, ForEachRunsWhatHasEffectsOutside) {
-    std::array<char, 32> name{"/tmp/plait-parallel-XXXXXX"};
+    std::string name = std::filesystem::temp_directory_path() / "plait-parallel-XXXXXX";
     const int file = ::mkstemp(name.data());
     ASSERT_GE(file, 0);
     ::close(file);
-    const std::string path = name.data();
+    const std::string& path = name;
     std::vector<std::string> paths(50, path);
     on_each([&](auto& ex) {
         for (const parallel_options& options : all_options) {

@@ -83,6 +83,7 @@ class [[gnu::visibility("default")]] task_group {
     /// `dump_tasks()`; it has its parent's name there. In a function that runs on a thread of the pool
     /// nothing is allocated, and nothing shared is written unless another thread steals it; the newest fork
     /// not stolen is run by `wait`, as a call. Elsewhere it is as `spawn`. For coroutine functions: `spawn`.
+    /// In a group that is stopping it is dropped. Errors: `fn`'s come out of `wait`; bad_alloc.
     template <class F>
         requires std::invocable<std::decay_t<F>&>
     void run(F&& fn, std::source_location created = std::source_location::current()) {

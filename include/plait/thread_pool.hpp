@@ -32,10 +32,10 @@ struct thread_pool_options {
 ///     plait::thread_pool pool{{.workers = 5}};
 ///     for (std::size_t bytes : pool.map(download, urls)) total += bytes;
 ///
-/// Tasks start in the order in which one thread has submitted them (with one worker: all threads), high before
-/// normal before low; of 16 in a row one goes to the lowest priority that waits, so that none starves. A task that blocks on the future of a task
-/// it has submitted itself, and that nobody has begun, runs that one meanwhile: nested waits never run out of
-/// threads.
+/// Tasks start in the order in which one thread has submitted them (with one worker: all threads), high
+/// before normal before low; of 16 in a row one goes to the lowest priority that waits, so that none starves.
+/// A task that blocks on the future of a task it has submitted itself, and that nobody has begun, runs that
+/// one meanwhile: nested waits never run out of threads.
 ///
 /// Threads:  every member from any thread. Destroyed or told to wait by its own task it ends later, by
 ///           itself.

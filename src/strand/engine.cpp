@@ -12,7 +12,6 @@ namespace plait::detail {
 
 engine::engine(const char* kind, unhandled_handler handler)
     : kind_{kind}, failures_{make_failure_handler(kind, std::move(handler))} {
-    for (context* ring : {&roots_, &stopped_roots_}) ring->previous = ring->next = ring;
     engine_begins();
 }
 
@@ -72,7 +71,7 @@ void engine::defer() noexcept {
 void engine::remember(job_core& root) noexcept {
     {
         const std::lock_guard guard{roots_mutex_};
-        link(root, roots_);
+        roots_.add(root);
     }
     // It was taken from the queue before cancel_pending(), and may come too late for stop_roots(). The flag
     // is set before that takes the lock, so one of the two has seen the other.
@@ -81,29 +80,17 @@ void engine::remember(job_core& root) noexcept {
 
 void engine::forget(job_core& root) noexcept {
     const std::lock_guard guard{roots_mutex_};
-    unlink(root);
-}
-
-// Under roots_mutex_.
-void engine::link(context& root, context& ring) noexcept {
-    root.previous = &ring;
-    root.next = ring.next;
-    ring.next->previous = &root;
-    ring.next = &root;
-}
-void engine::unlink(context& root) noexcept {
-    root.previous->next = root.next;
-    root.next->previous = root.previous;
+    context_ring::remove(root);
 }
 
 void engine::stop_roots() noexcept {
     // One at a time, kept, and without the lock: a stop runs callbacks of the user's.
     std::unique_lock guard{roots_mutex_};
-    while (roots_.next != &roots_) {
-        auto& root = static_cast<job_core&>(*roots_.next);
+    while (!roots_.empty()) {
+        auto& root = static_cast<job_core&>(roots_.front());
         root.keep();
-        unlink(root);
-        link(root, stopped_roots_);
+        context_ring::remove(root);
+        stopped_roots_.add(root);
         guard.unlock();
         root.stop();
         root.let_go();

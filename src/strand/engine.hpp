@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/context_ring.hpp"
+#include "base/owner_ref.hpp"
 #include "strand/failures.hpp"
 #include "strand/housekeeping.hpp"
 
@@ -73,37 +75,20 @@ class engine : public worker {
     static constexpr std::uint32_t closed_bit = 1, deferred_bit = 2, one = 4;
 
     void left(std::uint32_t before, std::uint32_t n) noexcept;
-    static void link(context& root, context& ring) noexcept;
-    static void unlink(context& root) noexcept;
 
     const char* kind_;
     failure_handler_ptr failures_; // shared with futures whose tasks have failed
     atomic<std::uint32_t> live_{0};
     std::atomic<int> owners_{1};
     std::mutex roots_mutex_;
-    context roots_; // guarded by roots_mutex_, as the next: a ring, with a link that belongs to nobody
-    context stopped_roots_; // those that stop_roots() has come to
+    context_ring roots_;         // guarded by roots_mutex_, as the next
+    context_ring stopped_roots_; // those that stop_roots() has come to
     atomic<std::uint32_t> cancelling_{0};
     std::mutex initializer_mutex_;
     atomic<std::uint32_t> broken_{0};
     std::exception_ptr cause_; // written once, before broken_
     std::mutex keeper_mutex_;
     std::atomic<worker*> keeper_{nullptr};
-};
-
-/// Owner of an engine.
-template <class E>
-class engine_ref {
-  public:
-    explicit engine_ref(E* e) noexcept : engine_{e} {}
-    engine_ref(const engine_ref&) = delete;
-    engine_ref& operator=(const engine_ref&) = delete;
-    ~engine_ref() { engine_->release_owner(); }
-    E* operator->() const noexcept { return engine_; }
-    E& operator*() const noexcept { return *engine_; }
-
-  private:
-    E* engine_;
 };
 
 /// The loop that keeps timers and descriptors for pools: one thread, alive while some engine has a share in

@@ -26,7 +26,7 @@ struct event_loop::implementation {
         now = phase::threaded;
     }
 
-    detail::engine_ref<detail::loop_engine> engine;
+    detail::owner_ref<detail::loop_engine> engine;
     std::mutex mutex;
     std::condition_variable driver_gone;
     enum class phase : unsigned char { unused, driven, threaded } now = phase::unused; // guarded by mutex

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/context_ring.hpp"
+
 #include <array>
 #include <bit>
 #include <memory>
@@ -205,8 +207,8 @@ class graph_run final : public waiter {
 
     // Not on the line that every node reads.
     alignas(64) atomic<std::uint32_t> lock_{0};
-    context live_;                   // guarded by lock_, as the next: a ring, whose link belongs to nobody
-    context stopped_;                // those that the canceller has come to
+    context_ring live_;              // guarded by lock_, as the next
+    context_ring stopped_;           // those that the canceller has come to
     graph_child* visited_ = nullptr; // by whoever set stopping_
     std::exception_ptr error_;       // guarded by lock_
     bool asked_ = false;             // by the canceller of the waiting task, as the next

@@ -17,7 +17,6 @@ graph_child::end_work::end_work(graph_child& c) noexcept : work{&graph_run::chil
 
 graph_run::graph_run(graph_core& core, in_process_executor& ex, worker& home)
     : core_{core}, home_{home}, spread_{home.single_threaded() && ex.concurrency() > 1 ? &ex : nullptr} {
-    for (context* ring : {&live_, &stopped_}) ring->previous = ring->next = ring;
     if (core_.running.exchange(1, order::acquire) != 0)
         throw std::logic_error{"graph: it runs already; a graph runs once at a time"};
     try {

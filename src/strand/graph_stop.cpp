@@ -6,20 +6,6 @@
 #include <utility>
 
 namespace plait::detail {
-namespace {
-
-void put_in(context& child, context& ring) noexcept {
-    child.previous = &ring;
-    child.next = ring.next;
-    ring.next->previous = &child;
-    ring.next = &child;
-}
-void take_out(context& child) noexcept {
-    child.previous->next = child.next;
-    child.next->previous = child.previous;
-}
-
-} // namespace
 
 // Null: there is no memory for it, or it is not to begin any more.
 graph_child* graph_run::make_child(graph_cell& cell) noexcept {
@@ -42,7 +28,7 @@ graph_child* graph_run::make_child(graph_cell& cell) noexcept {
         // Under the lock: who stops the children sets the flag before it takes the lock, so that it finds
         // this one, or we see the flag.
         linked = !stopping();
-        put_in(*child, linked ? live_ : stopped_);
+        (linked ? live_ : stopped_).add(*child);
     }
     if (linked) return child;
     drop_child(*child);
@@ -52,7 +38,7 @@ graph_child* graph_run::make_child(graph_cell& cell) noexcept {
 void graph_run::drop_child(graph_child& child) noexcept {
     {
         const spin_guard guard{lock_};
-        take_out(child);
+        context_ring::remove(child);
     }
     free_task_node(*child.node);
     child.let_go();
@@ -95,10 +81,10 @@ context* graph_run::next_live() noexcept {
     graph_child* found = nullptr;
     {
         const spin_guard guard{lock_};
-        if (live_.next != &live_) {
-            found = static_cast<graph_child*>(live_.next);
-            take_out(*found);
-            put_in(*found, stopped_);
+        if (!live_.empty()) {
+            found = &static_cast<graph_child&>(live_.front());
+            context_ring::remove(*found);
+            stopped_.add(*found);
             found->keep();
         }
     }

@@ -50,7 +50,7 @@ struct loop_pool::implementation {
         };
     }
 
-    using loop_ref = detail::engine_ref<detail::loop_engine>;
+    using loop_ref = detail::owner_ref<detail::loop_engine>;
     std::shared_ptr<common> shared;
     std::vector<std::unique_ptr<loop_ref>> loops;
     std::atomic<std::size_t> turn{0};

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <plait/parallel.hpp>
 
+#include "base/owner_ref.hpp"
 #include "strand/parallel_run.hpp"
 
 #include <algorithm>
@@ -39,7 +40,7 @@ void run_anywhere(in_process_executor& ex, const parallel_plan& plan, piece_func
             "meanwhile; use gather there, or another executor and offload"};
     this_task::checkpoint();
     const std::size_t wanted = std::min(ex.concurrency(), (plan.items + plan.grain - 1) / plan.grain);
-    const parallel_run_ref run{new parallel_run{plan, wanted, piece}};
+    const owner_ref<parallel_run> run{new parallel_run{plan, wanted, piece}};
     worker& first = ex.admit(); // here all ends after a shutdown
     if (plan.items == 0) return first.leave();
     {

@@ -124,17 +124,4 @@ class parallel_run {
     parking_place over_;
 };
 
-class parallel_run_ref {
-  public:
-    explicit parallel_run_ref(parallel_run* r) noexcept : run_{r} {}
-    parallel_run_ref(const parallel_run_ref&) = delete;
-    parallel_run_ref& operator=(const parallel_run_ref&) = delete;
-    ~parallel_run_ref() { run_->release_owner(); }
-    parallel_run* operator->() const noexcept { return run_; }
-    parallel_run& operator*() const noexcept { return *run_; }
-
-  private:
-    parallel_run* run_;
-};
-
 } // namespace plait::detail

@@ -3,12 +3,12 @@
 
 #include "strand/locals.hpp"
 #include "sys/futex.hpp"
+#include "sys/placement.hpp"
 
 #include <algorithm>
 #include <atomic>
 #include <bit>
 #include <plait/errors.hpp>
-#include <pthread.h>
 #include <string>
 
 namespace plait::detail {
@@ -199,7 +199,7 @@ bool pool_engine::sleep() noexcept {
 }
 
 void pool_engine::thread_main(unsigned slot, bool woken) noexcept {
-    ::pthread_setname_np(::pthread_self(), name_);
+    name_this_thread(name_, slot);
     {
         locals mine;
         execution& e = current();
@@ -234,7 +234,7 @@ void pool_engine::thread_main(unsigned slot, bool woken) noexcept {
 
 void pool_engine::refuse_queued() noexcept {
     work_queue found;
-    const auto sort_out = [&found](work_list& q) {
+    const auto sort_out = [&found](work_queue& q) {
         work_queue kept;
         std::uint32_t n = 0;
         while (work* w = q.pop()) {
@@ -247,7 +247,7 @@ void pool_engine::refuse_queued() noexcept {
     {
         const spin_guard guard{injected_lock_};
         take_inbox();
-        for (work_list& q : injected_) {
+        for (work_queue& q : injected_) {
             const std::uint32_t n = sort_out(q);
             injected_count_.store(injected_count_.load(order::relaxed) - n, order::relaxed);
             if (&q == &injected_[0]) high_count_.fetch_sub(n, order::relaxed);

@@ -4,7 +4,6 @@
 #include "base/spin_lock.hpp"
 #include "strand/engine.hpp"
 #include "strand/post_lane.hpp"
-#include "strand/work_list.hpp"
 
 #include <plait/detail/fork.hpp>
 
@@ -93,7 +92,7 @@ class pool_engine final : public engine {
     struct alignas(64) local_queue {
         atomic<std::uint32_t> lock{0};
         atomic<std::uint32_t> size{0}; // changed under lock
-        work_list queue;               // guarded by lock
+        work_queue queue;              // guarded by lock
         // The worker's own, as are `here` and `claim`'s end:
         std::uint32_t left = 0;          // tasks that have ended here, still to be counted out
         std::uint32_t in_a_row = 0;      // turns while something waits in the injector
@@ -152,23 +151,23 @@ class pool_engine final : public engine {
 
     // Spun on, like the others: no section that it guards is longer than a look at every queue.
     atomic<std::uint32_t> lock_{0};
-    std::array<work_list, priorities> inbox_; // guarded by lock_
-    atomic<std::uint32_t> inbox_count_{0};    // changed under lock_
-    bool waking_ = false;                     // guarded by lock_: a wake is under way
-    bool stop_ = false;                       // guarded by lock_
-    std::uint32_t asleep_ = 0;                // guarded by lock_: threads that sleep on epoch_
-    std::uint32_t blocked_ = 0;               // guarded by lock_
-    std::uint32_t extra_ = 0;                 // guarded by lock_
-    std::uint32_t offered_ = 0;               // guarded by lock_
-    atomic<std::uint32_t> sleepers_{0};       // changed under lock_: asleep_ + offered_
-    atomic<std::uint32_t> epoch_{0};          // changed under lock_; the futex word
+    std::array<work_queue, priorities> inbox_; // guarded by lock_
+    atomic<std::uint32_t> inbox_count_{0};     // changed under lock_
+    bool waking_ = false;                      // guarded by lock_: a wake is under way
+    bool stop_ = false;                        // guarded by lock_
+    std::uint32_t asleep_ = 0;                 // guarded by lock_: threads that sleep on epoch_
+    std::uint32_t blocked_ = 0;                // guarded by lock_
+    std::uint32_t extra_ = 0;                  // guarded by lock_
+    std::uint32_t offered_ = 0;                // guarded by lock_
+    atomic<std::uint32_t> sleepers_{0};        // changed under lock_: asleep_ + offered_
+    atomic<std::uint32_t> epoch_{0};           // changed under lock_; the futex word
 
     // On a line of its own: the workers', while the one above is also that of those who post.
     alignas(64) atomic<std::uint32_t> injected_lock_{0};
-    atomic<std::uint32_t> injected_count_{0};    // changed under injected_lock_; grows under lock_ too
-    atomic<std::uint32_t> high_count_{0};        // of those, and of the inbox: what goes before the lanes
-    std::array<work_list, priorities> injected_; // guarded by injected_lock_
-    unsigned injected_turn_ = 0;                 // guarded by injected_lock_
+    atomic<std::uint32_t> injected_count_{0};     // changed under injected_lock_; grows under lock_ too
+    atomic<std::uint32_t> high_count_{0};         // of those, and of the inbox: what goes before the lanes
+    std::array<work_queue, priorities> injected_; // guarded by injected_lock_
+    unsigned injected_turn_ = 0;                  // guarded by injected_lock_
 
     // Read after every task, and written hardly ever: not on a line that those who post write.
     alignas(64) atomic<std::uint32_t> surplus_{0}; // changed under lock_

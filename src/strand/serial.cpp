@@ -23,7 +23,7 @@ class serial_engine final : public detail::engine {
     void post(work& w) noexcept override {
         if (!w.unstarted_) return loop_->post(w);
         add_owner(); // the task may destroy its own executor; what follows here is still needed
-        const detail::engine_ref<serial_engine> alive{this};
+        const detail::owner_ref<serial_engine> alive{this};
         if (w.posted_) {
             const std::lock_guard guard{mutex_};
             return loop_->run_here(w);
@@ -70,14 +70,14 @@ class serial_engine final : public detail::engine {
     detail::atomic<std::uint32_t> drivers_{0}; // a task, and those that it has submitted
 
     std::recursive_mutex mutex_; // one task after another; a task may submit another one
-    detail::engine_ref<detail::loop_engine> loop_;
+    detail::owner_ref<detail::loop_engine> loop_;
 };
 
 } // namespace
 
 struct serial::implementation {
     explicit implementation(serial_options& o) : engine{new serial_engine{std::move(o.on_unhandled)}} {}
-    detail::engine_ref<serial_engine> engine;
+    detail::owner_ref<serial_engine> engine;
 };
 
 serial::serial(serial_options options) : self_{new implementation{options}} {}

@@ -14,11 +14,9 @@ namespace {
 
 // What each thread does before the user's own initializer, which may be run again if it throws.
 detail::function<void()> settle(thread_pool_options& o) {
-    return [name = o.name, plan = detail::placement_plan{o.placement, std::move(o.processors)},
+    return [plan = detail::placement_plan{o.placement, std::move(o.processors)},
             initializer = std::move(o.initializer)]() mutable {
-        const unsigned number = detail::current().slot;
-        detail::name_this_thread(name, number);
-        plan.bind(number);
+        plan.bind(detail::current().slot);
         if (initializer) initializer();
     };
 }
@@ -29,7 +27,7 @@ struct thread_pool::implementation {
     implementation(std::size_t workers, thread_pool_options& o)
         : engine{new detail::pool_engine{workers, o.name, settle(o), std::move(o.on_unhandled)}} {}
 
-    detail::engine_ref<detail::pool_engine> engine;
+    detail::owner_ref<detail::pool_engine> engine;
     std::mutex ending; // one shutdown after the other; both return after the end
 };
 
