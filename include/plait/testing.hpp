@@ -106,6 +106,9 @@ inline void check(bool holds, const char* what = "a check failed", const site& w
     if (!holds) model::fail(what, where);
 }
 
+/// One of 0 .. n - 1: each of them is tried, at most 255. For what a test does not decide: whether a call fails, who dies.
+inline unsigned choose(unsigned n, const site& where = site::current()) noexcept { return model::choose(n, where); }
+
 /// In a loop that waits for another thread by looking: goes on when another one has changed something.
 inline void yield(const site& where = site::current()) noexcept { model::pause(where); }
 
@@ -140,6 +143,8 @@ class thread {
     }
     bool joinable() const noexcept { return id_ >= 0; }
     void join(const site& where = site::current()) { model::join(std::exchange(id_, -1), where); }
+    /// The schedule ends when it has ended too.
+    void detach() { model::detach(std::exchange(id_, -1)); }
 
   private:
     int id_ = -1;

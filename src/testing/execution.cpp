@@ -16,6 +16,12 @@ constexpr std::size_t stack_size = std::size_t{256} * 1024;
 constexpr std::uint32_t longest_streak = 64;
 
 thread_local execution* running = nullptr;
+// What is swapped with the threads; see swap_with_thread.
+struct own_memory {
+    void* object;
+    std::size_t size;
+};
+thread_local std::vector<own_memory> swapped;
 std::uint32_t next_run_id() noexcept {
     static thread_local std::uint32_t last = 0;
     return ++last;
@@ -65,7 +71,7 @@ bool execution::run(const std::function<void()>& test, choices& path, const run_
         lowest_priority_ = 0;
     }
     fresh_own_.clear();
-    for (const own& o : swapped_) {
+    for (const own_memory& o : swapped) {
         const auto* const at = static_cast<const unsigned char*>(o.object);
         fresh_own_.insert(fresh_own_.end(), at, at + o.size);
     }
@@ -81,7 +87,7 @@ bool execution::run(const std::function<void()>& test, choices& path, const run_
     running = outer;
 
     std::size_t at = 0;
-    for (const own& o : swapped_) {
+    for (const own_memory& o : swapped) {
         std::memcpy(o.object, fresh_own_.data() + at, o.size);
         at += o.size;
     }
@@ -119,7 +125,7 @@ thread& execution::new_thread(const char* name, thread_body body) {
     t.clock = 0;
     t.next = nullptr;
     t.starter = nullptr;
-    t.finished = t.woken = t.granted = false;
+    t.finished = t.detached = t.woken = t.granted = false;
     t.granted_at = ~std::uint64_t{0};
     t.fresh_from = 0;
     t.own = fresh_own_;
@@ -157,7 +163,7 @@ void execution::end_thread(thread& t) {
     if (t.starter) go_to(*std::exchange(t.starter, nullptr), true);
     if (t.id == 0)
         for (std::size_t i = 1; i < threads_used_; ++i)
-            if (!threads_[i]->finished)
+            if (!threads_[i]->finished && !threads_[i]->detached)
                 fail("the test has ended, but not its thread '" + threads_[i]->name + "': join it", {});
     go_to(pick(), true);
 }
@@ -274,9 +280,8 @@ int execution::choose_thread(thread_set enabled) {
     }
     int chosen = (candidates >> first & 1) != 0 ? first : std::countr_zero(candidates);
     const bool tired = me != 0 && streak_ >= longest_streak;
-    if (tired) {
+    if (tired && (candidates & ~me) != 0) {
         candidates &= ~me;
-        if (candidates == 0) return first;
         chosen = std::countr_zero(candidates);
     }
     if (limits_.random) {
@@ -339,7 +344,7 @@ void execution::go_to(thread& t, bool ended) {
     thread& me = *now_;
     if (&t == &me) return;
     std::size_t at = 0;
-    for (const own& o : swapped_) {
+    for (const own_memory& o : swapped) {
         std::memcpy(me.own.data() + at, o.object, o.size);
         std::memcpy(o.object, t.own.data() + at, o.size);
         at += o.size;
@@ -428,10 +433,23 @@ void execution::pause(const site& where) {
     if (recording) done(s, "looks again");
 }
 
+unsigned execution::choose(unsigned n, const site& where) {
+    if (n == 0 || n > 255) fail("choose(" + std::to_string(n) + "): from 1 to 255", where);
+    const unsigned chosen = choose_value(n);
+    mix(chosen);
+    if (recording)
+        events.push_back({now_->id, "chooses " + std::to_string(chosen) + " of " + std::to_string(n), where});
+    return chosen;
+}
+
 void execution::done(const step& s, std::string text) {
     events.push_back({now_->id, std::move(text), s.where});
 }
 
-void execution::swapped(void* object, std::size_t size) { swapped_.push_back({object, size}); }
+void swap_with_thread(void* object, std::size_t size) {
+    for (const own_memory& o : swapped)
+        if (o.object == object) return;
+    swapped.push_back({object, size});
+}
 
 } // namespace plait::testing::model

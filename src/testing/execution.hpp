@@ -117,6 +117,7 @@ struct thread {
     const step* next = nullptr;
     thread* starter = nullptr; // to be gone back to when the first step is announced
     bool finished = false;
+    bool detached = false;
     bool woken = false;
     bool granted = false;        // a pause that may end although nothing has changed
     std::uint64_t paused_at = 0; // how many changes there were
@@ -180,15 +181,16 @@ class execution {
     const void* publish();
     void changed() noexcept { ++changes_; }
     void pause(const site& where);
+    unsigned choose(unsigned n, const site& where);
 
     int start(const char* name, thread_body body);
     void join(int t, const site& where);
+    void detach(int t) noexcept { threads_[static_cast<std::size_t>(t)]->detached = true; }
     [[noreturn]] void fail(std::string what, const site& where);
     void label(const void* object, std::size_t size, const char* name);
     location& place_of(const word& w, location*& place, std::uint32_t& run);
     void forget(location& l, const site& where);
     void forget_waited(const void* what, const char* kind);
-    void swapped(void* object, std::size_t size);
     std::string name_of(const void* address, const char* otherwise = "a lock") const;
     std::string value_text(bits value, unsigned bytes);
 
@@ -254,11 +256,6 @@ class execution {
     };
     std::vector<labelled> labels_;
     std::vector<bits> pointers_; // in the order in which the story names them
-    struct own {
-        void* object;
-        std::size_t size;
-    };
-    std::vector<own> swapped_;
     std::vector<unsigned char> fresh_own_;
 };
 

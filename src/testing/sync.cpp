@@ -142,8 +142,11 @@ void plain_memory::write(const site& where) noexcept {
     if (execution* const e = execution::here()) e->touch_plain(*this, true, where);
 }
 
+unsigned choose(unsigned n, const site& where) noexcept { return here().choose(n, where); }
+
 int start(const char* name, thread_body body) { return here().start(name, body); }
 void join(int thread, const site& where) noexcept { here().join(thread, where); }
+void detach(int thread) noexcept { here().detach(thread); }
 int this_thread() noexcept {
     const execution* const e = execution::here();
     return e ? e->current_thread() : -1;

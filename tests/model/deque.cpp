@@ -61,25 +61,22 @@ TEST(Model, Deque_TwoItemsTwoThieves) {
 }
 
 TEST(Model, Deque_PushesBetweenPopsAndSteals) {
-    explored(
-        "deque: push, pop, push against two steals",
-        [] {
-            deque<item> d;
-            std::array<item, 3> items;
-            push(d, items[0]);
-            thread thief{"thief", [&] {
-                             for (int n = 0; n < 2; ++n)
-                                 if (item* i = d.steal()) i->take();
-                         }};
-            push(d, items[1]);
-            if (item* i = d.pop()) i->take();
-            push(d, items[2]);
-            while (item* i = d.pop()) i->take();
-            thief.join();
-            while (item* i = d.pop()) i->take();
-            for (const item& i : items) check(i.taken == 1, "an item was lost");
-        },
-        3);
+    explored("deque: push, pop, push against two steals", [] {
+        deque<item> d;
+        std::array<item, 3> items;
+        push(d, items[0]);
+        thread thief{"thief", [&] {
+                         for (int n = 0; n < 2; ++n)
+                             if (item* i = d.steal()) i->take();
+                     }};
+        push(d, items[1]);
+        if (item* i = d.pop()) i->take();
+        push(d, items[2]);
+        while (item* i = d.pop()) i->take();
+        thief.join();
+        while (item* i = d.pop()) i->take();
+        for (const item& i : items) check(i.taken == 1, "an item was lost");
+    });
 }
 
 TEST(Model, Deque_WhoSleepsHasSeenNothingToTake) {

@@ -38,17 +38,31 @@ class payload {
     plait::testing::model::plain_memory memory_;
 };
 
-/// Explores, prints what was explored, and fails the test with the story if a schedule does.
-/// `preemptions`: the bound for what cannot be walked through as a whole in the time of a test; `make schedules` raises it.
-inline void explored(const char* name, const std::function<void()>& test,
-                     int preemptions = plait::testing::exploration_options::every_schedule,
-                     std::uint64_t random = 0) {
-    plait::testing::exploration_options options{.name = name, .preemptions = preemptions};
-    const char* const full = std::getenv("PLAIT_SCHEDULES");
-    options.most_schedules = full ? std::strtoull(full, nullptr, 10) : 100'000;
-    options.random_schedules = random;
-    const plait::testing::exploration r = plait::testing::explore(options, test);
-    std::printf("model: %s\n", r.summary().c_str());
-    EXPECT_TRUE(r) << r.story();
-    EXPECT_GT(r.schedules(), 1U);
+/// Explores every schedule; if that takes more than a test has time for, those with at most 1, 2, 3, ... preemptions, as
+/// far as the time goes. Prints what was explored, and fails the test with the story if a schedule does.
+/// PLAIT_SCHEDULES says how many there is time for: `make schedules` has more of it. `length`: how many times as long as the
+/// others' a schedule of this one is.
+inline void explored(const char* name, const std::function<void()>& test, unsigned length = 1) {
+    const char* const given = std::getenv("PLAIT_SCHEDULES");
+    const std::uint64_t most = (given ? std::strtoull(given, nullptr, 10) : 60'000) / length;
+    const auto explore = [&](int preemptions) {
+        plait::testing::exploration r =
+            plait::testing::explore({.name = name, .preemptions = preemptions, .most_schedules = most}, test);
+        EXPECT_TRUE(r) << r.story();
+        return r;
+    };
+    plait::testing::exploration all = explore(plait::testing::exploration_options::every_schedule);
+    if (!all || all.complete()) {
+        std::printf("model: %s\n", all.summary().c_str());
+        return;
+    }
+    plait::testing::exploration bounded = explore(1);
+    ASSERT_TRUE(bounded.complete()) << "not even one preemption at each place: make the model smaller";
+    for (int n = 2; bounded.schedules() < most; ++n) {
+        plait::testing::exploration more = explore(n);
+        if (!more || !more.complete()) break;
+        bounded = std::move(more);
+    }
+    std::printf("model: %s, and of all %llu\n", bounded.summary().c_str(),
+                static_cast<unsigned long long>(all.schedules()));
 }

@@ -108,6 +108,9 @@ class [[gnu::visibility("default")]] condition_word {
 /// The calling thread polls: it goes on when another one has changed something, and then sees it.
 [[gnu::visibility("default")]] void pause(const site& where) noexcept;
 
+/// Each of 0 .. n - 1 in some run.
+[[gnu::visibility("default")]] unsigned choose(unsigned n, const site& where) noexcept;
+
 /// A thread of the exploration; `body` is called once, and then `destroy`.
 struct thread_body {
     void (*run)(void*);
@@ -116,6 +119,7 @@ struct thread_body {
 };
 [[gnu::visibility("default")]] int start(const char* name, thread_body body);
 [[gnu::visibility("default")]] void join(int thread, const site& where) noexcept;
+[[gnu::visibility("default")]] void detach(int thread) noexcept;
 [[gnu::visibility("default")]] int this_thread() noexcept; // -1: outside of an exploration
 
 /// Ends the exploration: this schedule is a failure.
@@ -123,7 +127,8 @@ struct thread_body {
 
 [[gnu::visibility("default")]] void label(const void* object, std::size_t size, const char* name);
 
-/// What each thread has its own of, as thread_local does for real ones: swapped whenever another one goes on.
+/// What each thread has its own of, as thread_local does for real ones: swapped whenever another one goes on. Called
+/// before an exploration on its OS thread, for all that follow; each thread begins with what is there then.
 [[gnu::visibility("default")]] void swap_with_thread(void* object, std::size_t size);
 
 // Values as bits and back.
