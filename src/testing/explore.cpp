@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <plait/testing.hpp>
 
+#include "testing/crash.hpp"
 #include "testing/execution.hpp"
 #include "testing/story.hpp"
 
@@ -23,6 +24,7 @@ class explorer {
     }
 
     exploration run() {
+        const model::crash_handlers handlers;
         if (!options_.replay.empty())
             replay();
         else if (limits_.random)
@@ -36,6 +38,7 @@ class explorer {
   private:
     // False: no more.
     bool once(model::choices& path, std::uint64_t seed) {
+        const model::crash_report here{options_.name, path, result_.schedules_};
         const bool good = execution_.run(test_, path, limits_, seed);
         result_.steps_ += execution_.steps();
         if (good) return true;

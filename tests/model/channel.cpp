@@ -76,6 +76,28 @@ TEST(Model, Channel_CloseWakesEverybody) {
     });
 }
 
+TEST(Model, Channel_CloseEndsWhoWaits) {
+    explored("channel: close against a receiver and a sender that wait", [] {
+        channel c{1};
+        channel full{1};
+        full.send_blocking(payload{1});
+        thread receiver{"receiver", [&c] { check(!c.receive_blocking()); }};
+        thread sender{"sender", [&full] {
+                          payload item{2};
+                          try {
+                              full.send_blocking(std::move(item));
+                              check(false, "sent into a closed channel");
+                          } catch (const plait::closed_error&) {
+                              check(item.value() == 2, "the item is gone");
+                          }
+                      }};
+        c.close();
+        full.close();
+        receiver.join();
+        sender.join();
+    });
+}
+
 TEST(Model, Channel_ATimedReceiveLosesNothing) {
     explored("channel: receive_for against send", [] {
         channel c{1};
