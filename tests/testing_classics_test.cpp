@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The explorer does not cry wolf, and it sees: ten algorithms of the textbooks pass, and each one's broken twin fails.
-#include <plait/testing.hpp>
+#include <plait/testing_explore.hpp>
 
 #include <gtest/gtest.h>
 

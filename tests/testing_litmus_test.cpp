@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The litmus tests of memory models: exactly the outcomes that docs/testing.md promises. Each is allowed by C++20; where
 // C++20 allows one more, the test says so.
-#include <plait/testing.hpp>
+#include <plait/testing_explore.hpp>
 
 #include <gtest/gtest.h>
 

@@ -11,35 +11,36 @@
 
 namespace plait::detail {
 
-/// 1: there is no epoll_pwait2: Linux before 5.11, some containers' filters, valgrind.
-extern constinit atomic<std::uint32_t> coarse_waits;
-/// wait_for_events() in milliseconds, rounded up: a deadline must have passed. Null: without limit.
-long wait_coarsely(int epoll, epoll_event* events, std::size_t room, const timespec* limit) noexcept;
+/// How the kernel is asked.
+enum class wait_way : std::uint32_t {
+    direct,  ///< epoll_pwait2 without the C library, where that can be
+    coarse,  ///< there is none: Linux before 5.11, some containers' filters, valgrind
+    library, ///< by the C library's names: a test has put itself in their place (testing::run)
+};
+extern constinit atomic<wait_way> way_to_wait;
+
+/// Either of the below, but directly. Null: without limit.
+long wait_otherwise(int epoll, epoll_event* events, std::size_t room, const timespec* limit) noexcept;
 
 // The number of events, or a negative errno.
 inline long wait_without_limit(int epoll, epoll_event* events, std::size_t room) noexcept {
 #if defined(PLAIT_DIRECT_CALLS)
-    return direct_call(SYS_epoll_wait, epoll, events, room, -1);
-#else
-    return wait_coarsely(epoll, events, room, nullptr);
+    if (way_to_wait.load(order::relaxed) != wait_way::library) [[likely]]
+        return direct_call(SYS_epoll_wait, epoll, events, room, -1);
 #endif
+    return wait_otherwise(epoll, events, room, nullptr);
 }
 inline long wait_for_events(int epoll, epoll_event* events, std::size_t room,
                             const timespec& limit) noexcept {
 #if defined(PLAIT_DIRECT_CALLS)
-    if (coarse_waits.load(order::relaxed) != 0) return wait_coarsely(epoll, events, room, &limit);
-    const long n = direct_call(SYS_epoll_pwait2, epoll, events, room, reinterpret_cast<long>(&limit));
-    if (n != -ENOSYS && n != -EPERM) [[likely]]
-        return n;
-    coarse_waits.store(1, order::relaxed);
-#else
-    if (coarse_waits.load(order::relaxed) == 0) {
-        const int n = ::epoll_pwait2(epoll, events, static_cast<int>(room), &limit, nullptr);
-        if (n >= 0 || (errno != ENOSYS && errno != EPERM)) return n < 0 ? -errno : n;
-        coarse_waits.store(1, order::relaxed);
+    if (way_to_wait.load(order::relaxed) == wait_way::direct) [[likely]] {
+        const long n = direct_call(SYS_epoll_pwait2, epoll, events, room, reinterpret_cast<long>(&limit));
+        if (n != -ENOSYS && n != -EPERM) [[likely]]
+            return n;
+        way_to_wait.store(wait_way::coarse, order::relaxed);
     }
 #endif
-    return wait_coarsely(epoll, events, room, &limit);
+    return wait_otherwise(epoll, events, room, &limit);
 }
 
 } // namespace plait::detail

@@ -55,7 +55,8 @@ class line {
 
 } // namespace
 
-crash_report::crash_report(std::string_view name, const choices& path, std::uint64_t schedules_before) noexcept
+crash_report::crash_report(std::string_view name, const choices& path,
+                           std::uint64_t schedules_before) noexcept
     : name_{name}, path_{path}, before_{schedules_before}, outer_{now} {
     now = this;
 }
@@ -64,8 +65,8 @@ crash_report::~crash_report() { now = outer_; }
 void crash_report::write(int signal) noexcept {
     if (!now) return;
     line out;
-    out << now->name_ << ": the test was ended by signal " << static_cast<std::uint64_t>(signal) << "\nThe schedule (number "
-        << now->before_ + 1 << "). To run this schedule alone: .replay = \"";
+    out << now->name_ << ": the test was ended by signal " << static_cast<std::uint64_t>(signal)
+        << "\nThe schedule (number " << now->before_ + 1 << "). To run this schedule alone: .replay = \"";
     const std::vector<choice>& path = now->path_.path;
     const std::size_t end = now->path_.depth;
     for (std::size_t i = 0; i < end;) {
@@ -87,7 +88,7 @@ void crash_report::write(int signal) noexcept {
 crash_handlers::crash_handlers() {
     const std::lock_guard guard{handlers_mutex};
     if (handlers++ != 0) return;
-    struct sigaction action {};
+    struct sigaction action{};
     action.sa_handler = &report;
     for (std::size_t i = 0; i < signals.size(); ++i) ::sigaction(signals[i], &action, &before[i]);
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <plait/testing.hpp>
+#include <plait/testing_explore.hpp>
 
 #include "testing/crash.hpp"
 #include "testing/execution.hpp"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <plait/testing.hpp>
+#include <plait/testing_explore.hpp>
 
 #include <gtest/gtest.h>
 

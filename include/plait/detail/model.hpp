@@ -8,7 +8,7 @@
 #include <source_location>
 #include <type_traits>
 
-// What the model's types (plait/testing.hpp) are built on: each member below is a step of the exploration that runs on
+// What the model's types (plait/testing_explore.hpp) are built on: each member below is a step of the exploration that runs on
 // this thread. Values are 64 bits here, orders are <atomic>'s as numbers.
 
 namespace plait::testing::model {

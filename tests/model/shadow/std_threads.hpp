@@ -8,7 +8,7 @@
 #include <functional>
 #include <memory>
 #include <mutex>
-#include <plait/testing.hpp>
+#include <plait/testing_explore.hpp>
 #include <thread>
 
 namespace std { // NOLINT(cert-dcl58-cpp)
