@@ -11,13 +11,8 @@
 
 namespace plait::detail {
 
-/// How the kernel is asked.
-enum class wait_way : std::uint32_t {
-    direct,  ///< epoll_pwait2 without the C library, where that can be
-    coarse,  ///< there is none: Linux before 5.11, some containers' filters, valgrind
-    library, ///< by the C library's names: a test has put itself in their place (testing::run)
-};
-extern constinit atomic<wait_way> way_to_wait;
+/// 1: there is no epoll_pwait2: Linux before 5.11, some containers' filters, valgrind.
+extern constinit atomic<std::uint32_t> coarse_waits;
 
 /// Either of the below, but directly. Null: without limit.
 long wait_otherwise(int epoll, epoll_event* events, std::size_t room, const timespec* limit) noexcept;
@@ -25,7 +20,7 @@ long wait_otherwise(int epoll, epoll_event* events, std::size_t room, const time
 // The number of events, or a negative errno.
 inline long wait_without_limit(int epoll, epoll_event* events, std::size_t room) noexcept {
 #if defined(PLAIT_DIRECT_CALLS)
-    if (way_to_wait.load(order::relaxed) != wait_way::library) [[likely]]
+    if (calls_directly()) [[likely]]
         return direct_call(SYS_epoll_wait, epoll, events, room, -1);
 #endif
     return wait_otherwise(epoll, events, room, nullptr);
@@ -33,11 +28,11 @@ inline long wait_without_limit(int epoll, epoll_event* events, std::size_t room)
 inline long wait_for_events(int epoll, epoll_event* events, std::size_t room,
                             const timespec& limit) noexcept {
 #if defined(PLAIT_DIRECT_CALLS)
-    if (way_to_wait.load(order::relaxed) == wait_way::direct) [[likely]] {
+    if (calls_directly() && coarse_waits.load(order::relaxed) == 0) [[likely]] {
         const long n = direct_call(SYS_epoll_pwait2, epoll, events, room, reinterpret_cast<long>(&limit));
         if (n != -ENOSYS && n != -EPERM) [[likely]]
             return n;
-        way_to_wait.store(wait_way::coarse, order::relaxed);
+        coarse_waits.store(1, order::relaxed);
     }
 #endif
     return wait_otherwise(epoll, events, room, &limit);

@@ -8,7 +8,8 @@
 
 namespace plait::detail {
 
-constinit atomic<wait_way> way_to_wait{wait_way::direct};
+constinit atomic<std::uint32_t> calls_by_name{0};
+constinit atomic<std::uint32_t> coarse_waits{0};
 
 namespace {
 
@@ -27,10 +28,10 @@ long wait_coarsely(int epoll, epoll_event* events, int room, const timespec* lim
 } // namespace
 
 long wait_otherwise(int epoll, epoll_event* events, std::size_t room, const timespec* limit) noexcept {
-    if (way_to_wait.load(order::relaxed) != wait_way::coarse) {
+    if (coarse_waits.load(order::relaxed) == 0) {
         const int n = ::epoll_pwait2(epoll, events, static_cast<int>(room), limit, nullptr);
         if (n >= 0 || (errno != ENOSYS && errno != EPERM)) return n < 0 ? -errno : n;
-        way_to_wait.store(wait_way::coarse, order::relaxed);
+        coarse_waits.store(1, order::relaxed);
     }
     return wait_coarsely(epoll, events, static_cast<int>(room), limit);
 }

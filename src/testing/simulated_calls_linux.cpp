@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The C library's names for what waits, wakes and tells the time. The linker takes these for the program and its
 // libraries; outside of a run each passes the call on.
+#include "testing/fault_state.hpp"
 #include "testing/simulation.hpp"
 
 #include <dlfcn.h>
@@ -51,6 +52,8 @@ std::int64_t deadline(clockid_t clock, const timespec* t) noexcept {
 } // namespace
 
 namespace real {
+
+void take_their_places() noexcept {}
 
 int create(pthread_t* handle, const pthread_attr_t* attributes, void* (*function)(void*),
            void* argument) noexcept {
@@ -164,6 +167,7 @@ extern "C" {
 
 [[gnu::visibility("default")]] int pthread_create(pthread_t* handle, const pthread_attr_t* attributes,
                                                   void* (*function)(void*), void* argument) noexcept {
+    if (plait::testing::faults::hit(plait::testing::fault_point::thread_start)) return EAGAIN;
     if (simulation* const s = simulation::here()) return s->create(handle, attributes, function, argument);
     return plait::testing::real::create(handle, attributes, function, argument);
 }

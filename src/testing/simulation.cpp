@@ -2,7 +2,7 @@
 #include "testing/simulation.hpp"
 
 #include "strand/pool_engine.hpp"
-#include "sys/event_wait.hpp"
+#include "sys/direct_call.hpp"
 
 #include <plait/trace.hpp>
 
@@ -284,7 +284,7 @@ run_result simulation::run() {
     static std::mutex one_at_a_time;
     const std::lock_guard guard{one_at_a_time};
     detail::forget_thread_numbers();
-    const detail::wait_way before = detail::way_to_wait.exchange(detail::wait_way::library);
+    detail::calls_by_name.fetch_add(1);
     simulated_thread& first = add();
     const auto main = [](void* self) -> void* {
         simulation& s = *static_cast<simulation*>(self);
@@ -315,7 +315,7 @@ run_result simulation::run() {
         ::pthread_join(handle, nullptr);
     else
         ::pthread_detach(handle);
-    detail::way_to_wait.store(before);
+    detail::calls_by_name.fetch_sub(1);
     run_result r;
     r.seed_ = seed_;
     r.trace_ = trace_;

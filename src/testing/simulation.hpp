@@ -106,6 +106,8 @@ int create(pthread_t* handle, const pthread_attr_t* attributes, void* (*function
            void* argument) noexcept;
 void sleep_on(std::atomic<std::uint32_t>& word) noexcept; // until it is not 0
 void wake(std::atomic<std::uint32_t>& word) noexcept;
+/// For the linker: whoever names it gets the functions that stand in the place of the C library's.
+void take_their_places() noexcept;
 } // namespace real
 
 } // namespace plait::testing
