@@ -64,11 +64,11 @@ class sweeper {
     void at(fault_point p) {
         // How many calls there are, roughly: from run to run it may differ.
         std::uint64_t calls = 0;
-        {
+        apart([&] {
             const fault_injection counting{p, ~std::uint64_t{0}, false};
             scenario_();
             calls = counting.calls();
-        }
+        });
         const std::uint64_t stride = std::max<std::uint64_t>(1, calls / options_.most_at_a_point);
         for (const bool from_then_on : {false, true})
             for (std::uint64_t n = 1; once(p, n, from_then_on) && result_.faults.size() < 20; n += stride) {}
@@ -95,11 +95,25 @@ class sweeper {
         return true;
     }
 
+    // On a thread of its own, which has kept nothing from runs before: no memory for coroutine frames, say.
+    template <class F>
+    static void apart(F fn) {
+        std::exception_ptr failure;
+        std::thread{[&] {
+            try {
+                fn();
+            } catch (...) {
+                failure = std::current_exception();
+            }
+        }}.join();
+        if (failure) std::rethrow_exception(failure);
+    }
+
     bool inject(fault_point p, std::uint64_t n, bool from_then_on) {
         bool reached = false;
         std::string wrong;
-        {
-            fault_injection here{p, n, from_then_on};
+        apart([&] {
+            const fault_injection here{p, n, from_then_on};
             try {
                 scenario_();
             } catch (const std::logic_error& e) {
@@ -109,7 +123,7 @@ class sweeper {
                 if (here.failed() != 0) ++result_.refused;
             }
             reached = here.failed() != 0;
-        }
+        });
         if (!wrong.empty())
             fault(std::string{name_of(p)} + " " + std::to_string(n) +
                   (from_then_on ? " and all that follow: " : ": ") + wrong);
