@@ -13,6 +13,7 @@
 #include <cstdio>
 #include <stdexcept>
 #include <string>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -26,6 +27,7 @@ class other_process {
         if (::pipe(ends) != 0) throw std::runtime_error{"no pipe"};
         pid_ = ::fork();
         if (pid_ == 0) {
+            ::prctl(PR_SET_PDEATHSIG, SIGKILL);
             ::close(ends[0]);
             const plait::test::raw_server server{[](const std::string&, int) {
                 return plait::test::raw_server::reply{"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"};
