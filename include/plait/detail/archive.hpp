@@ -5,6 +5,7 @@
 #include <bit>
 #include <memory>
 #include <plait/detail/bytes.hpp>
+#include <plait/detail/descriptors.hpp>
 #include <plait/detail/sendable.hpp>
 
 namespace plait::detail {
@@ -15,6 +16,7 @@ class output_archive final : public cereal::OutputArchive<output_archive, cereal
     explicit output_archive(byte_writer& out)
         : cereal::OutputArchive<output_archive, cereal::AllowEmptyClassElision>{this}, out_{out} {}
     void save_binary(const void* data, std::size_t size) { out_.write(data, size); }
+    byte_writer& writer() noexcept { return out_; }
 
   private:
     byte_writer& out_;
@@ -98,6 +100,33 @@ inline void CEREAL_LOAD_FUNCTION_NAME(input_archive& archive, std::filesystem::p
     std::filesystem::path::string_type text;
     archive(text);
     path = std::move(text);
+}
+
+/// What a handle has: `void save_handle(byte_writer&) const` and `static T load_handle(byte_reader&)`, private.
+struct handle_access {
+    template <class T>
+    static void save(byte_writer& out, const T& handle) {
+        handle.save_handle(out);
+    }
+    template <class T>
+    static T load(byte_reader& in) {
+        return T::load_handle(in);
+    }
+};
+template <class T>
+    requires is_handle<T>
+void CEREAL_SAVE_FUNCTION_NAME(output_archive& archive, const T& handle) {
+    handle_access::save(archive.writer(), handle);
+}
+template <class T>
+    requires is_handle<T>
+void CEREAL_LOAD_FUNCTION_NAME(input_archive& archive, T& handle) {
+    handle = handle_access::load<T>(archive.reader());
+}
+/// A handle that is moved into a task is the task's: this process keeps no copy.
+template <class Argument, class T>
+void give_up([[maybe_unused]] T& argument) noexcept {
+    if constexpr (is_handle<T> && !std::is_lvalue_reference_v<Argument>) argument = T{};
 }
 
 template <class T>

@@ -59,6 +59,8 @@ class [[gnu::visibility("default")]] byte_buffer {
     std::size_t capacity_ = 0;
 };
 
+struct descriptor_list;
+
 /// Where encoded values go: a window that is written directly, and what happens when it is full.
 class [[gnu::visibility("default")]] byte_writer {
   public:
@@ -79,6 +81,9 @@ class [[gnu::visibility("default")]] byte_writer {
     void put(const T& value) {
         write(&value, sizeof(T));
     }
+
+    /// Where the descriptors of handles go; null: only bytes travel this way.
+    descriptor_list* descriptors = nullptr;
 
   protected:
     ~byte_writer() = default;
@@ -116,6 +121,9 @@ class [[gnu::visibility("default")]] byte_reader {
     /// Throws if fewer than `count` elements of `size` bytes can follow: a damaged length must not become a
     /// request for memory.
     void expect(std::uint64_t count, std::size_t size) const;
+
+    /// Those that came with the bytes; null: none.
+    const descriptor_list* descriptors = nullptr;
 
   protected:
     ~byte_reader() = default;

@@ -27,6 +27,7 @@ struct process_chunk {
         byte_buffer bytes;
         in.read(bytes.extend(size), size);
         memory_reader items{bytes.data(), size};
+        items.descriptors = in.descriptors;
         for (; left != 0; --left) run_one(f, items, out);
     }
 
