@@ -40,9 +40,15 @@ concept bitwise =
     send_problem_of<T>() == send_problem::none &&
     (trivially_sendable<T> || known_template<T>::known || !known_to_cereal<T> || std::is_scalar_v<T>);
 
+/// One of cereal's own wrappers? They are asked about as well, where what they wrap has a base of ours.
+template <class T>
+consteval bool is_of_cereal() {
+    return contains(__PRETTY_FUNCTION__, "T = cereal::");
+}
+
 /// Classes that nobody has told cereal about: their bytes, or member by member.
 template <class T>
-concept ours = std::is_class_v<T> && !known_template<T>::known && !known_to_cereal<T> &&
+concept ours = std::is_class_v<T> && !is_of_cereal<T>() && !known_template<T>::known && !known_to_cereal<T> &&
                send_problem_of<T>() == send_problem::none;
 
 // What the archives know. Names and shape are cereal's.
