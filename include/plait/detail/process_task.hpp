@@ -123,6 +123,8 @@ enum class process_cancel : std::uint8_t { queued_only, kill };
                                               process_cancel how) noexcept;
 [[gnu::visibility("default")]] void shut_down(process_engine& engine, bool wait, bool cancel_pending,
                                               bool kill);
+/// Sends a signal to every worker's process.
+[[gnu::visibility("default")]] void signal_workers(process_engine& engine, int signal) noexcept;
 [[gnu::visibility("default")]] std::size_t copy_status(process_engine& engine, process_worker_status* into,
                                                        std::size_t count);
 
