@@ -32,24 +32,6 @@ bool is_gone(int error) noexcept {
     return error == EPIPE || error == ECONNRESET || error == ECONNREFUSED || error == ENOTCONN;
 }
 
-void map_large(pipe_message& m, std::uint64_t size) {
-    const shared_descriptor memory =
-        m.descriptors.all.empty() ? shared_descriptor{} : m.descriptors.all.back();
-    if (!memory)
-        throw_errno(EMFILE, "pipe: a message of " + std::to_string(size) +
-                                " bytes came in memory of its own, but this process has too many open files; "
-                                "raise ulimit -n");
-    m.descriptors.all.pop_back();
-    struct stat file{};
-    if (::fstat(memory.get(), &file) != 0 || static_cast<std::uint64_t>(file.st_size) < size)
-        throw std::runtime_error{"pipe: a damaged message"};
-    void* const at = ::mmap(nullptr, static_cast<std::size_t>(size), PROT_READ, MAP_SHARED | MAP_POPULATE,
-                            memory.get(), 0);
-    if (at == MAP_FAILED) throw_errno("pipe: cannot map a message of " + std::to_string(size) + " bytes");
-    m.large = at;
-    m.large_size = static_cast<std::size_t>(size);
-}
-
 } // namespace
 
 pipe_message::~pipe_message() {
@@ -76,6 +58,25 @@ void pipe_message::prepare() {
     bytes = std::move(ballast);
     in_memory = size;
     descriptors.all.emplace_back(memory.release());
+}
+
+void open_large(pipe_message& m, std::uint64_t size) {
+    if (size == 0) return;
+    const shared_descriptor memory =
+        m.descriptors.all.empty() ? shared_descriptor{} : m.descriptors.all.back();
+    if (!memory)
+        throw_errno(EMFILE, "pipe: a message of " + std::to_string(size) +
+                                " bytes came in memory of its own, but this process has too many open files; "
+                                "raise ulimit -n");
+    m.descriptors.all.pop_back();
+    struct stat file{};
+    if (::fstat(memory.get(), &file) != 0 || static_cast<std::uint64_t>(file.st_size) < size)
+        throw std::runtime_error{"pipe: a damaged message"};
+    void* const at = ::mmap(nullptr, static_cast<std::size_t>(size), PROT_READ, MAP_SHARED | MAP_POPULATE,
+                            memory.get(), 0);
+    if (at == MAP_FAILED) throw_errno("pipe: cannot map a message of " + std::to_string(size) + " bytes");
+    m.large = at;
+    m.large_size = static_cast<std::size_t>(size);
 }
 
 int send_packet(const shared_descriptor& socket, std::span<const std::byte> label, pipe_message& m) {
@@ -106,7 +107,7 @@ pipe_result receive_packet(const shared_descriptor& socket, std::span<std::byte>
     packet_head first;
     std::memcpy(&first, head.data(), sizeof(first));
     m.descriptors = to_list(std::move(got.descriptors));
-    if (first.in_memory != 0) map_large(m, first.in_memory);
+    open_large(m, first.in_memory);
     return pipe_result::done;
 }
 

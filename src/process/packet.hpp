@@ -28,6 +28,9 @@ inline constexpr std::size_t largest_label = 32;
 [[nodiscard]] pipe_result receive_packet(const shared_descriptor& socket, std::span<std::byte> label,
                                          pipe_message& m);
 
+/// As it arrives, with `in_memory` bytes in its last descriptor's memory (0: none): maps them.
+void open_large(pipe_message& m, std::uint64_t in_memory);
+
 /// Where the kernel has no room for descriptors, nobody tells when it has: look again after a pause, for so long.
 inline constexpr std::chrono::milliseconds pause_for_room{2};
 inline constexpr std::chrono::seconds patience_for_room{5};

@@ -36,7 +36,7 @@ class input_archive final : public cereal::InputArchive<input_archive, cereal::A
 /// Bytes that mean the same in another process, and that neither cereal nor the user wants to see.
 template <class T>
 concept bitwise =
-    std::is_trivially_copyable_v<T> && !std::is_pointer_v<T> && !std::is_void_v<T> &&
+    std::is_trivially_copyable_v<T> && !std::is_pointer_v<T> && !std::is_void_v<T> && !is_handle<T> &&
     send_problem_of<T>() == send_problem::none &&
     (trivially_sendable<T> || known_template<T>::known || !known_to_cereal<T> || std::is_scalar_v<T>);
 
