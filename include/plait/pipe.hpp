@@ -84,7 +84,8 @@ class pipe : public detail::pipe_sending<pipe<T, U>, T>, public detail::pipe_rec
     friend struct detail::handle_access;
     friend struct detail::pipe_access;
     explicit pipe(detail::shared_descriptor s) noexcept : socket_{std::move(s)} {}
-    const detail::shared_descriptor& socket_of() const noexcept { return socket_; }
+    const detail::shared_descriptor& sends_at() const noexcept { return socket_; }
+    const detail::shared_descriptor& receives_at() const noexcept { return socket_; }
     void save_handle(detail::byte_writer& out) const { detail::put_descriptor(out, socket_); }
     static pipe load_handle(detail::byte_reader& in) { return pipe{detail::take_descriptor(in)}; }
     detail::shared_descriptor socket_;
@@ -108,7 +109,7 @@ class pipe_sender : public detail::pipe_sending<pipe_sender<T>, T> {
     friend class detail::pipe_sending;
     friend struct detail::handle_access;
     explicit pipe_sender(detail::shared_descriptor s) noexcept : socket_{std::move(s)} {}
-    const detail::shared_descriptor& socket_of() const noexcept { return socket_; }
+    const detail::shared_descriptor& sends_at() const noexcept { return socket_; }
     void save_handle(detail::byte_writer& out) const { detail::put_descriptor(out, socket_); }
     static pipe_sender load_handle(detail::byte_reader& in) {
         return pipe_sender{detail::take_descriptor(in)};
@@ -135,7 +136,7 @@ class pipe_receiver : public detail::pipe_receiving<pipe_receiver<T>, T> {
     friend struct detail::handle_access;
     friend struct detail::pipe_access;
     explicit pipe_receiver(detail::shared_descriptor s) noexcept : socket_{std::move(s)} {}
-    const detail::shared_descriptor& socket_of() const noexcept { return socket_; }
+    const detail::shared_descriptor& receives_at() const noexcept { return socket_; }
     void save_handle(detail::byte_writer& out) const { detail::put_descriptor(out, socket_); }
     static pipe_receiver load_handle(detail::byte_reader& in) {
         return pipe_receiver{detail::take_descriptor(in)};
@@ -155,7 +156,7 @@ namespace detail {
 struct pipe_access {
     template <class End>
     static const shared_descriptor& socket(const End& end) noexcept {
-        return end.socket_of();
+        return end.receives_at();
     }
     template <class Range>
     static std::vector<shared_descriptor> sockets(const Range& ends) {

@@ -25,6 +25,7 @@ namespace {
 
 struct packet_head {
     std::uint64_t in_memory = 0; ///< 0: the packet is all of it
+    std::uint64_t size = 0;      ///< of the message; the rest of the packet fills it up
 };
 using head_room = std::array<std::byte, sizeof(packet_head) + largest_label>;
 
@@ -38,9 +39,15 @@ pipe_message::~pipe_message() {
     if (large != nullptr) ::munmap(large, large_size);
 }
 
-void pipe_message::prepare() {
-    const std::size_t size = bytes.size();
-    if (size <= largest_packet) return;
+void pipe_message::prepare(packet_room room) {
+    size = bytes.size();
+    if (size <= room.most) {
+        if (!room.all_equal) return;
+        const std::size_t rest = room.most - bytes.size();
+        std::memset(bytes.extend(rest), 0, rest);
+        bytes.commit(rest);
+        return;
+    }
     rlimit limit{};
     if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && size > limit.rlim_cur) // else a signal would say so
         throw_errno(EFBIG, "pipe: cannot send " + std::to_string(size) + " bytes: see ulimit -f");
@@ -54,9 +61,10 @@ void pipe_message::prepare() {
             throw_errno("pipe: cannot put " + std::to_string(size) + " bytes into memory of their own");
     }
     byte_buffer ballast;
-    ballast.append(bytes.data(), largest_packet);
+    ballast.append(bytes.data(), room.most);
     bytes = std::move(ballast);
     in_memory = size;
+    size = room.most;
     descriptors.all.emplace_back(memory.release());
 }
 
@@ -80,7 +88,7 @@ void open_large(pipe_message& m, std::uint64_t size) {
 }
 
 int send_packet(const shared_descriptor& socket, std::span<const std::byte> label, pipe_message& m) {
-    const packet_head first{m.in_memory};
+    const packet_head first{m.in_memory, m.size};
     head_room head;
     std::memcpy(head.data(), &first, sizeof(first));
     if (!label.empty()) std::memcpy(head.data() + sizeof(first), label.data(), label.size());
@@ -102,10 +110,11 @@ pipe_result receive_packet(const shared_descriptor& socket, std::span<std::byte>
     if (got.error != 0 && !is_gone(got.error)) throw_errno(got.error, "pipe: cannot receive");
     if (got.ended || got.error != 0) return pipe_result::closed;
     if (got.size < head_size) throw std::runtime_error{"pipe: a damaged message"};
-    m.bytes.commit(got.size - head_size);
     if (!label.empty()) std::memcpy(label.data(), head.data() + sizeof(packet_head), label.size());
     packet_head first;
     std::memcpy(&first, head.data(), sizeof(first));
+    if (first.size > got.size - head_size) throw std::runtime_error{"pipe: a damaged message"};
+    m.bytes.commit(static_cast<std::size_t>(first.size));
     m.descriptors = to_list(std::move(got.descriptors));
     open_large(m, first.in_memory);
     return pipe_result::done;

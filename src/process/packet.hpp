@@ -16,7 +16,7 @@ namespace plait::detail {
 // waits, and knows the end. What is larger than a packet lies in a memfd that the packet brings; the packet is then
 // filled up with ballast, so that the socket's buffer bounds how many such messages lie there unread.
 
-inline constexpr std::size_t largest_packet = (std::size_t{64} << 10) - 128;
+inline constexpr std::size_t largest_packet = pipe_room.most;
 /// What may stand before the message, for who sends it.
 inline constexpr std::size_t largest_label = 32;
 

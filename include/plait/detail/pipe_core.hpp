@@ -9,6 +9,12 @@
 
 namespace plait::detail {
 
+struct packet_room {
+    std::size_t most;
+    bool all_equal = false;
+};
+inline constexpr packet_room pipe_room{(std::size_t{64} << 10) - 128};
+
 /// One message on its way, encoded: its bytes, and the descriptors of the handles in it.
 class [[gnu::visibility("default")]] pipe_message {
   public:
@@ -18,19 +24,22 @@ class [[gnu::visibility("default")]] pipe_message {
           descriptors{std::move(other.descriptors)},
           large{std::exchange(other.large, nullptr)},
           large_size{std::exchange(other.large_size, 0)},
-          in_memory{other.in_memory} {}
+          in_memory{other.in_memory},
+          size{other.size} {}
     pipe_message& operator=(pipe_message other) noexcept {
         bytes.swap(other.bytes);
         descriptors.all.swap(other.descriptors.all);
         std::swap(large, other.large);
         std::swap(large_size, other.large_size);
         in_memory = other.in_memory;
+        size = other.size;
         return *this;
     }
     ~pipe_message();
 
-    /// Before it is sent: what is too much for a packet goes into memory of its own. Throws system_error.
-    void prepare();
+    /// Before it is sent, by what a packet holds: more goes into memory of its own, and where packets are all
+    /// equal, less is filled up. Throws system_error.
+    void prepare(packet_room room);
 
     byte_buffer bytes;
     descriptor_list descriptors;
@@ -38,16 +47,17 @@ class [[gnu::visibility("default")]] pipe_message {
     void* large = nullptr;
     std::size_t large_size = 0;
     std::uint64_t in_memory = 0; // to be sent: so many bytes are in the last descriptor's memory
+    std::uint64_t size = 0;      // to be sent: of `bytes`, without what fills them up
 };
 
 template <class T>
-pipe_message encode_message(const T& x) {
+pipe_message encode_message(const T& x, packet_room room = pipe_room) {
     pipe_message m;
     buffer_writer out{m.bytes};
     out.descriptors = &m.descriptors;
     encode(out, x);
     out.finish();
-    m.prepare();
+    m.prepare(room);
     return m;
 }
 template <class T>
@@ -84,42 +94,57 @@ struct pipe_ends {
 [[noreturn, gnu::visibility("default")]] void throw_pipe_closed();
 [[gnu::visibility("default")]] bool can_receive_until(const shared_descriptor& socket, time_point deadline);
 
-/// What can be done at a sending end.
+// A process channel's sending end: the same, but for how many messages may be in it.
+struct channel_end {
+    shared_descriptor socket;
+    std::uint32_t capacity = 0;
+    std::uint32_t cost = 0; // of each of its packets in the socket's buffer
+};
+[[gnu::visibility("default")]] pipe_result send_now(const channel_end& end, pipe_message& m);
+[[gnu::visibility("default")]] pipe_result send_until(const channel_end& end, pipe_message& m,
+                                                      time_point deadline);
+[[gnu::visibility("default")]] task<void> send_message(channel_end end, pipe_message m);
+
+inline constexpr packet_room channel_room{448, true};
+inline packet_room room_of(const shared_descriptor&) noexcept { return pipe_room; }
+inline packet_room room_of(const channel_end&) noexcept { return channel_room; }
+
+/// What can be done at a sending end, which is a shared_descriptor or a channel_end.
 template <class End, class T>
 class pipe_sending {
   public:
     /// Waits while the pipe is full. The message is encoded at the call, and what its serialiser throws comes
     /// from there.
-    [[nodiscard]] task<void> send(const T& x) const { return send_message(socket(), encode_message(x)); }
+    [[nodiscard]] task<void> send(const T& x) const { return send_message(end(), encoded(x)); }
     /// A handle that is moved into a pipe is the receiver's: this process keeps no copy.
     [[nodiscard]] task<void> send(T&& x) const {
-        auto sent = send_message(socket(), encode_message(std::as_const(x)));
+        auto sent = send_message(end(), encoded(x));
         give_up<T>(x);
         return sent;
     }
     /// The same from a thread, which sleeps meanwhile. On a loop: logic_error.
-    void send_blocking(const T& x) const { send_within(x, time_point::max()); }
+    void send_blocking(const T& x) const {
+        pipe_message m = encoded(x);
+        if (send_until(end(), m, time_point::max()) == pipe_result::closed) throw_pipe_closed();
+    }
     void send_blocking(T&& x) const {
-        send_within(std::as_const(x), time_point::max());
+        send_blocking(std::as_const(x));
         give_up<T>(x);
     }
     /// For at most `d`; then `full`.
     template <class Rep, class Period>
     [[nodiscard]] send_status send_blocking_for(const T& x, std::chrono::duration<Rep, Period> d) const {
-        pipe_message m = encode_message(x);
-        return status_of(send_until(socket(), m, later(std::chrono::steady_clock::now(), saturated(d))));
+        pipe_message m = encoded(x);
+        return status_of(send_until(end(), m, later(std::chrono::steady_clock::now(), saturated(d))));
     }
     [[nodiscard]] send_status try_send(const T& x) const {
-        pipe_message m = encode_message(x);
-        return status_of(send_now(socket(), m));
+        pipe_message m = encoded(x);
+        return status_of(send_now(end(), m));
     }
 
   private:
-    const shared_descriptor& socket() const { return static_cast<const End&>(*this).socket_of(); }
-    void send_within(const T& x, time_point deadline) const {
-        pipe_message m = encode_message(x);
-        if (send_until(socket(), m, deadline) == pipe_result::closed) throw_pipe_closed();
-    }
+    const auto& end() const { return static_cast<const End&>(*this).sends_at(); }
+    pipe_message encoded(const T& x) const { return encode_message(x, room_of(end())); }
     static send_status status_of(pipe_result r) noexcept {
         return r == pipe_result::done      ? send_status::sent
                : r == pipe_result::nothing ? send_status::full
@@ -162,7 +187,7 @@ class pipe_receiving {
     }
 
   private:
-    const shared_descriptor& socket() const { return static_cast<const End&>(*this).socket_of(); }
+    const shared_descriptor& socket() const { return static_cast<const End&>(*this).receives_at(); }
     static received<T> result_of(pipe_result r, pipe_message m) {
         std::optional<T> item;
         if (r == pipe_result::done) item.emplace(decode_message<T>(std::move(m)));
