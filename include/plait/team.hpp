@@ -205,7 +205,7 @@ class team_member {
 ///             co_await me.exchange_borders(std::span{rows}, width);
 ///             relax(rows);
 ///         }
-///         double warmest = *std::ranges::max_element(rows);
+///         double warmest = *std::ranges::max_element(own_rows(rows));
 ///         co_return co_await me.all_reduce(warmest, [](double a, double b) { return std::max(a, b); });
 ///     }
 ///     auto warmest = plait::team(pool, 8, simulate, 1000);   // 8 equal numbers
