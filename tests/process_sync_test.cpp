@@ -215,8 +215,8 @@ TEST(ProcessBarrier, NobodyGoesOnBeforeAllHaveCome) {
         for (auto& f : all) EXPECT_EQ(f.get(), 0);
         EXPECT_EQ(now(counts, 0), 50 * static_cast<int>(n));
     }
-    EXPECT_THROW(process_barrier::make(0), std::invalid_argument);
-    EXPECT_THROW(process_barrier::make(65), std::invalid_argument);
+    EXPECT_THROW(static_cast<void>(process_barrier::make(0)), std::invalid_argument);
+    EXPECT_THROW(static_cast<void>(process_barrier::make(65)), std::invalid_argument);
 }
 
 TEST(ProcessBarrier, SixtyFourTasksMeetOnOneLoop) {

@@ -21,12 +21,12 @@ struct pipe_access;
 /// at the other.
 ///
 ///     auto [here, there] = plait::pipe<request, reply>::pair();   // both directions
-///     auto served = pool.submit(serve, std::move(there));         // void serve(plait::pipe<reply, request>)
+///     auto served = pool.submit(answer_all, std::move(there)); // void answer_all(plait::pipe<reply, request>)
 ///     here.send_blocking(request{"resize", 7});
 ///     std::optional<reply> answer = here.receive_blocking();      // empty: the other end is gone
 ///
 ///     auto [out, in] = plait::pipe<int>::one_way();               // pipe_sender<int>, pipe_receiver<int>
-///     auto done = pool.submit(count, std::move(out));
+///     auto done = pool.submit(count_up, std::move(out));    // void count_up(plait::pipe_sender<int>)
 ///     while (auto n = in.receive_blocking()) use(*n);
 ///
 /// Ends are handles: a copy is the same end, also in another process, where it comes as an argument, inside of
@@ -40,7 +40,7 @@ struct pipe_access;
 /// Threads:       const members from any thread, in any process, at once: messages stay whole, and each is
 ///                received once. One object's own copying, moving and closing from one thread at a time.
 /// Order:         first in, first out per sender.
-/// Cancellation:  a cancelled `send` has not sent, a cancelled `receive` has taken nothing (pipe_test,
+/// Cancellation:  a cancelled `send` has not sent, a cancelled `receive` has taken nothing (pipe_tasks_test,
 ///                ACancelled...). The blocking forms are not cancellable.
 /// Errors:        sending when the other end is gone throws closed_error; never SIGPIPE. Receiving finds what was
 ///                sent, and then the end; never half a message. What a serialiser throws comes from `send`, and
@@ -93,7 +93,7 @@ class pipe : public detail::pipe_sending<pipe<T, U>, T>, public detail::pipe_rec
 
 /// The end of a one-way pipe that sends; see pipe.
 ///
-/// Cancellation:  a cancelled `send` has not sent (pipe_test, ACancelledSend...).
+/// Cancellation:  a cancelled `send` has not sent (pipe_tasks_test, ACancelledSend...).
 template <class T>
 class pipe_sender : public detail::pipe_sending<pipe_sender<T>, T> {
   public:
@@ -119,7 +119,7 @@ class pipe_sender : public detail::pipe_sending<pipe_sender<T>, T> {
 
 /// The end of a one-way pipe that receives; see pipe.
 ///
-/// Cancellation:  a cancelled `receive` has taken nothing (pipe_test, ACancelledReceive...).
+/// Cancellation:  a cancelled `receive` has taken nothing (pipe_tasks_test, ACancelledReceive...).
 template <class T>
 class pipe_receiver : public detail::pipe_receiving<pipe_receiver<T>, T> {
   public:
@@ -189,16 +189,16 @@ struct from_pipe {
 
 /// Waits for a message, or the end, of any of several pipes, and takes it from that one.
 ///
-///     std::vector<plait::pipe_receiver<line>> from_workers;
+///     std::vector<plait::pipe_receiver<std::string>> from_workers;
 ///     while (!from_workers.empty()) {
 ///         auto got = plait::select_blocking(from_workers);
 ///         if (got.item) use(*got.item);
-///         else from_workers.erase(from_workers.begin() + got.index);
+///         else from_workers.erase(from_workers.begin() + static_cast<std::ptrdiff_t>(got.index));
 ///     }
 ///
 /// Begins with another one each time, so that none starves the others.
 ///
-/// Cancellation:  of `select`: nothing was taken (pipe_test, ACancelledReceive...).
+/// Cancellation:  of `select`: nothing was taken (pipe_tasks_test, ACancelledReceive...).
 /// Errors:        an empty range: invalid_argument.
 template <detail::pipe_range Pipes>
 auto select_blocking(const Pipes& pipes) {

@@ -22,14 +22,11 @@ struct process_options {
 
 /// One long-lived process of this program that runs a function: what `multiprocessing.Process` is in Python.
 ///
-///     void serve(const plait::pipe<reply, request>& p) {
-///         while (auto r = p.receive_blocking()) p.send_blocking(answer(*r));
-///     }
 ///     auto [here, there] = plait::pipe<request, reply>::pair();
-///     plait::process server{serve, std::move(there)};
-///     here.send_blocking(request{"resize"});
-///     ...
-///     here.close();  // it sees the end, and returns
+///     plait::process server{answer_all, std::move(there)}; // void answer_all(plait::pipe<reply, request>)
+///     here.send_blocking(request{"resize", 7});
+///     use(here.receive_blocking());
+///     here.close(); // it sees the end, and returns
 ///     server.join();
 ///
 /// Function and arguments must be `sendable`, as with process_pool: pipes, channels and shared arrays are. The

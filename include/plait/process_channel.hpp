@@ -82,10 +82,10 @@ inline constexpr bool is_handle<process_channel_receiver<T>> = true;
 /// A bounded queue between processes: any number of senders, any number of receivers, coroutines and threads, in
 /// any processes of this program. What `channel` is within one.
 ///
-///     plait::process_channel<std::string> lines{64};
-///     auto counted = pool.submit(count_words, lines);       // long count_words(plait::process_channel<std::string>)
-///     for (auto& line : text) lines.send_blocking(line);    // a full channel makes its senders wait
-///     lines.close();
+///     plait::process_channel<std::string> queue{64};
+///     auto counted = pool.submit(count_all, queue); // long count_all(plait::process_channel<std::string>)
+///     for (auto& line : lines) queue.send_blocking(line); // a full channel makes its senders wait
+///     queue.close();
 ///     use(counted.get());
 ///
 /// The channel itself is both ends, and is closed by `close()`, for all processes. Where the ends belong to

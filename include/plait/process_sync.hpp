@@ -12,7 +12,7 @@ namespace plait {
 /// Something that has happened, or not yet, for all processes that hold it.
 ///
 ///     plait::process_event go;
-///     auto f = pool.submit(wait_and_measure, go);   // void wait_and_measure(plait::process_event go)
+///     auto f = pool.submit(wait_and_run, go); // void wait_and_run(plait::process_event)
 ///     go.set();
 ///
 /// Threads:       const members from any thread, in any process, at once; copies are the same event.
@@ -120,15 +120,18 @@ inline constexpr bool detail::is_handle<process_semaphore> = true;
 /// n parties meet, round after round: each waits until all have come. A party that has gone, with its process or
 /// without, is reported to the others, not waited for.
 ///
-///     auto parties = plait::process_barrier::make(4);
-///     for (auto& p : parties) workers.push_back(pool.submit(phases, std::move(p)));
-///     ...
 ///     void phases(const plait::process_barrier& all) {
 ///         for (int i = 0; i < 10; ++i) {
-///             first_half(i);
+///             work(i);
 ///             all.arrive_and_wait_blocking();
 ///         }
 ///     }
+///
+/// Each worker gets one:
+///
+///     std::vector<plait::future<void>> workers;
+///     for (auto& party : plait::process_barrier::make(4))
+///         workers.push_back(pool.submit(phases, std::move(party)));
 ///
 /// Each object is one party; hand it on, but do not use copies of it at once.
 ///

@@ -2,13 +2,19 @@
 #pragma once
 
 #include <cstddef>
+#include <plait/detail/job.hpp>
 #include <plait/detail/team_core.hpp>
-#include <plait/process_pool.hpp>
 #include <span>
+#include <stdexcept>
+#include <string>
 #include <utility>
 #include <vector>
 
 namespace plait {
+
+class in_process_executor;
+class process_pool;
+class serial;
 
 /// A member of a team has failed, or its process has died. The cause is nested: std::rethrow_if_nested.
 class [[gnu::visibility("default")]] team_error : public std::runtime_error {
@@ -208,7 +214,10 @@ class team_member {
 ///         double warmest = *std::ranges::max_element(own_rows(rows));
 ///         co_return co_await me.all_reduce(warmest, [](double a, double b) { return std::max(a, b); });
 ///     }
-///     auto warmest = plait::team(pool, 8, simulate, 1000);   // 8 equal numbers
+///
+/// Eight equal numbers come of this:
+///
+///     std::vector<double> warmest = plait::team(pool, 8, simulate, 1000);
 ///
 /// The same member runs over threads, one loop, a pool of loops and processes, with the same results. Written as
 /// a coroutine it needs no thread of its own; over processes, members share one where there are more of them than
@@ -233,3 +242,4 @@ auto team_async(Executor& executor, std::size_t n, F fn, Args... args);
 } // namespace plait
 
 #include <plait/detail/team.hpp> // the bodies
+#include <plait/detail/team_member.hpp>

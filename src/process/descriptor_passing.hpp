@@ -4,7 +4,7 @@
 #include "sys/descriptor_message.hpp"
 
 #include <cstdint>
-#include <plait/detail/descriptors.hpp>
+#include <plait/detail/bytes.hpp>
 
 namespace plait::detail {
 

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <plait/detail/descriptors.hpp>
+#include <plait/detail/bytes.hpp>
 
 #include "sys/errors.hpp"
 #include "sys/unique_fd.hpp"

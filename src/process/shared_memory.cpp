@@ -4,7 +4,7 @@
 #include "sys/errors.hpp"
 #include "sys/memory.hpp"
 
-#include <plait/detail/descriptors.hpp>
+#include <plait/detail/bytes.hpp>
 
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -14,6 +14,7 @@
 
 #include <cerrno>
 #include <cstdint>
+#include <fstream>
 #include <mutex>
 #include <stdexcept>
 #include <string>
@@ -105,7 +106,15 @@ void check_room(std::size_t size) {
                                 " are available on this machine or in this container (memory.max)");
 }
 
-// Pages of 2 MiB come only by way of a mapping that asks for them; what is refused comes by fallocate.
+/// Does the kernel give pages of 2 MiB to shared memory where it is asked for them? Where it always does, or never,
+/// asking is of no use.
+bool huge_on_request() {
+    std::ifstream file{"/sys/kernel/mm/transparent_hugepage/shmem_enabled"};
+    std::string line;
+    return std::getline(file, line) && line.find("[advise]") != std::string::npos;
+}
+
+// They come only by way of a mapping that has asked. What is refused comes by fallocate.
 void populate_huge(const shared_mapping& mapping) noexcept {
 #if defined(MADV_POPULATE_WRITE)
     if (::madvise(mapping.data(), mapping.size(), MADV_HUGEPAGE) == 0)
@@ -146,7 +155,7 @@ shared_memory shared_memory::make(std::size_t count, std::size_t element, bool h
     check_room(size);
     unique_fd memory = make_sealed_memory("plait-array", size);
     shared_mapping mapping{memory, size};
-    if (huge_pages) populate_huge(mapping);
+    if (huge_pages && huge_on_request()) populate_huge(mapping);
     reserve_memory(memory.get(), size);
     return shared_memory{
         enter(new_id(), mapped::writable, shared_descriptor{memory.release()}, std::move(mapping))};

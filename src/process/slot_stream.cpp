@@ -3,7 +3,7 @@
 
 #include "sys/futex.hpp"
 
-#include <plait/detail/descriptors.hpp>
+#include <plait/detail/bytes.hpp>
 
 #include <fcntl.h>
 #include <unistd.h>

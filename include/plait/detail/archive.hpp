@@ -5,7 +5,6 @@
 #include <bit>
 #include <memory>
 #include <plait/detail/bytes.hpp>
-#include <plait/detail/descriptors.hpp>
 #include <plait/detail/sendable.hpp>
 
 namespace plait::detail {

@@ -2,8 +2,8 @@
 #pragma once
 
 #include <optional>
-#include <plait/channel.hpp>
 #include <plait/detail/chrono.hpp>
+#include <plait/detail/received.hpp>
 #include <plait/serialize.hpp>
 #include <plait/task.hpp>
 

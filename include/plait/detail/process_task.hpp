@@ -5,7 +5,6 @@
 #include <exception>
 #include <plait/detail/atomic.hpp>
 #include <plait/detail/bytes.hpp>
-#include <plait/detail/descriptors.hpp>
 #include <plait/detail/identity.hpp>
 #include <plait/executor.hpp>
 
