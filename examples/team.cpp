@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Heat spreads over a plate. A team cuts the plate into strips of rows, one a member; after each step neighbours
-// exchange their borders. The same member runs over threads, one loop or processes, with the same result:
+// Heat spreads over a plate. A team cuts the plate into strips of rows, one a member; after each step
+// neighbours exchange their borders. The same member runs over threads, one loop or processes, with the same
+// result:
 //
 //     team [threads|loop|loops|processes] [MEMBERS] [STEPS]
 #include <plait/any_executor.hpp>

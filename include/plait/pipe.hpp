@@ -21,7 +21,7 @@ struct pipe_access;
 /// at the other.
 ///
 ///     auto [here, there] = plait::pipe<request, reply>::pair();   // both directions
-///     auto served = pool.submit(answer_all, std::move(there)); // void answer_all(plait::pipe<reply, request>)
+///     auto served = pool.submit(answer_all, std::move(there)); // void(plait::pipe<reply, request>)
 ///     here.send_blocking(request{"resize", 7});
 ///     std::optional<reply> answer = here.receive_blocking();      // empty: the other end is gone
 ///
@@ -29,10 +29,10 @@ struct pipe_access;
 ///     auto done = pool.submit(count_up, std::move(out));    // void count_up(plait::pipe_sender<int>)
 ///     while (auto n = in.receive_blocking()) use(*n);
 ///
-/// Ends are handles: a copy is the same end, also in another process, where it comes as an argument, inside of
-/// a struct, or through another pipe. An end is closed when its last copy has gone, with the process that held
-/// it if need be, whatever killed that; so do not keep a copy of an end that you have given away: `std::move`
-/// it, which takes yours.
+/// Ends are handles: a copy is the same end, also in another process, where it comes as an argument, inside
+/// of a struct, or through another pipe. An end is closed when its last copy has gone, with the process that
+/// held it if need be, whatever killed that; so do not keep a copy of an end that you have given away:
+/// `std::move` it, which takes yours.
 ///
 /// A full pipe (some 200 KB, or three messages of more than 64 KB) makes its senders wait.
 ///
@@ -42,11 +42,11 @@ struct pipe_access;
 /// Order:         first in, first out per sender.
 /// Cancellation:  a cancelled `send` has not sent, a cancelled `receive` has taken nothing (pipe_tasks_test,
 ///                ACancelled...). The blocking forms are not cancellable.
-/// Errors:        sending when the other end is gone throws closed_error; never SIGPIPE. Receiving finds what was
-///                sent, and then the end; never half a message. What a serialiser throws comes from `send`, and
-///                nothing is sent. An end that was moved from, or closed: logic_error.
-/// Cost:          a system call for a message of up to 64 KB; beyond that, memory of its own is filled, sent by
-///                descriptor and read in place.
+/// Errors:        sending when the other end is gone throws closed_error; never SIGPIPE. Receiving finds what
+///                was sent, and then the end; never half a message. What a serialiser throws comes from
+///                `send`, and nothing is sent. An end that was moved from, or closed: logic_error.
+/// Cost:          a system call for a message of up to 64 KB; beyond that, memory of its own is filled, sent
+///                by descriptor and read in place.
 template <class T, class U = T>
 class pipe : public detail::pipe_sending<pipe<T, U>, T>, public detail::pipe_receiving<pipe<T, U>, U> {
     static_assert(sendable<T> && sendable<U>,

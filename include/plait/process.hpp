@@ -29,18 +29,19 @@ struct process_options {
 ///     here.close(); // it sees the end, and returns
 ///     server.join();
 ///
-/// Function and arguments must be `sendable`, as with process_pool: pipes, channels and shared arrays are. The
-/// function returns nothing; give it a pipe for what it has to say. A coroutine (`task<void>`) is driven to its
-/// end there.
+/// Function and arguments must be `sendable`, as with process_pool: pipes, channels and shared arrays are.
+/// The function returns nothing; give it a pipe for what it has to say. A coroutine (`task<void>`) is driven
+/// to its end there.
 ///
-/// The destructor ends it: SIGTERM, and if it is still there after 5 s, SIGKILL; then it is joined. So no process
-/// outlives its object, and none the program: if that dies, of SIGKILL too, the kernel kills them.
+/// The destructor ends it: SIGTERM, and if it is still there after 5 s, SIGKILL; then it is joined. So no
+/// process outlives its object, and none the program: if that dies, of SIGKILL too, the kernel kills them.
 ///
 /// Threads:       `pid`, `name`, `terminate`, `kill` from any thread; the rest from one at a time.
 /// Cancellation:  of `joined`: nothing changes, it may be awaited again (process_test, ACancelledJoin...).
-/// Errors:        `join` throws what the function threw: standard exceptions and plait's own as themselves, others
-///                as remote_error; worker_lost if it died of something else than terminate() and kill(). Without
-///                plait::program: logic_error from the constructor; a serialiser's exceptions come from there too.
+/// Errors:        `join` throws what the function threw: standard exceptions and plait's own as themselves,
+///                others as remote_error; worker_lost if it died of something else than terminate() and
+///                kill(). Without plait::program: logic_error from the constructor; a serialiser's exceptions
+///                come from there too.
 /// Cost:          two processes (the one that forks it, and it itself), some 2 ms, and a thread here.
 class [[gnu::visibility("default")]] process {
   public:

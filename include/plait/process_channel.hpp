@@ -79,8 +79,8 @@ template <class T>
 inline constexpr bool is_handle<process_channel_receiver<T>> = true;
 } // namespace detail
 
-/// A bounded queue between processes: any number of senders, any number of receivers, coroutines and threads, in
-/// any processes of this program. What `channel` is within one.
+/// A bounded queue between processes: any number of senders, any number of receivers, coroutines and threads,
+/// in any processes of this program. What `channel` is within one.
 ///
 ///     plait::process_channel<std::string> queue{64};
 ///     auto counted = pool.submit(count_all, queue); // long count_all(plait::process_channel<std::string>)
@@ -89,24 +89,26 @@ inline constexpr bool is_handle<process_channel_receiver<T>> = true;
 ///     use(counted.get());
 ///
 /// The channel itself is both ends, and is closed by `close()`, for all processes. Where the ends belong to
-/// different ones, give them a `sender` or a `receiver`: when the last handle that can send has gone, with its
-/// process if need be, the receivers come to the end, and when the last that can receive has gone sending fails.
+/// different ones, give them a `sender` or a `receiver`: when the last handle that can send has gone, with
+/// its process if need be, the receivers come to the end, and when the last that can receive has gone sending
+/// fails.
 ///
-/// It survives the death of any process, whatever kills it at whatever moment: the queue is the kernel's, and no
-/// lock or index of it lies in memory that a process could leave half-written. Nobody hangs; each item is received
-/// at most once; what a dead receiver had not taken goes to the others, and what a dead sender has sent is there.
+/// It survives the death of any process, whatever kills it at whatever moment: the queue is the kernel's, and
+/// no lock or index of it lies in memory that a process could leave half-written. Nobody hangs; each item is
+/// received at most once; what a dead receiver had not taken goes to the others, and what a dead sender has
+/// sent is there.
 ///
 /// T:             sendable, shared arrays and pipes included.
-/// Threads:       const members from any thread, in any process, at once; one handle's own copying, moving and
-///                destruction from one thread at a time.
+/// Threads:       const members from any thread, in any process, at once; one handle's own copying, moving
+///                and destruction from one thread at a time.
 /// Order:         first in, first out per sender.
-/// Cancellation:  a cancelled `send` has not sent, a cancelled `receive` has taken nothing (process_channel_test,
-///                ACancelled...). The blocking forms are not cancellable.
-/// Errors:        `send` to a closed channel throws closed_error, and so do senders that wait when it is closed.
-///                What a serialiser throws comes from `send`, and takes no place. A capacity that is not from 1 to
-///                `most_items`: invalid_argument. A handle that holds nothing: logic_error.
-/// Cost:          two system calls for an item, one more to receive it; items of more than 448 bytes travel in
-///                memory of their own, some 20 microseconds more.
+/// Cancellation:  a cancelled `send` has not sent, a cancelled `receive` has taken nothing
+///                (process_channel_test, ACancelled...). The blocking forms are not cancellable.
+/// Errors:        `send` to a closed channel throws closed_error, and so do senders that wait when it is
+///                closed. What a serialiser throws comes from `send`, and takes no place. A capacity that is
+///                not from 1 to `most_items`: invalid_argument. A handle that holds nothing: logic_error.
+/// Cost:          two system calls for an item, one more to receive it; items of more than 448 bytes travel
+///                in memory of their own, some 20 microseconds more.
 template <class T>
 class process_channel : public detail::pipe_sending<process_channel<T>, T>,
                         public detail::pipe_receiving<process_channel<T>, T> {
@@ -124,12 +126,12 @@ class process_channel : public detail::pipe_sending<process_channel<T>, T>,
 
     /// Holds nothing.
     process_channel() noexcept = default;
-    /// Senders wait while there are so many items. Senders in several processes that come at the same instant may
-    /// exceed it by one each.
+    /// Senders wait while there are so many items. Senders in several processes that come at the same instant
+    /// may exceed it by one each.
     explicit process_channel(std::size_t capacity) : ends_{detail::make_process_channel(capacity)} {}
 
-    /// From now on nothing can be sent, by any process: waiting senders fail, receivers get what is there and then
-    /// see the end. Closing twice is harmless.
+    /// From now on nothing can be sent, by any process: waiting senders fail, receivers get what is there and
+    /// then see the end. Closing twice is harmless.
     void close() const noexcept { detail::close_channel(ends_.in); }
     bool closed() const noexcept { return detail::is_closed(ends_.in); }
 

@@ -16,11 +16,11 @@ namespace plait {
 ///     go.set();
 ///
 /// Threads:       const members from any thread, in any process, at once; copies are the same event.
-/// Order:         what happened before `set` is visible after the wait that it ends: both are system calls on the
-///                same file.
+/// Order:         what happened before `set` is visible after the wait that it ends: both are system calls on
+///                the same file.
 /// Cancellation:  a cancelled wait changes nothing (process_sync_test, ACancelled...).
-/// Errors:        system_error without a descriptor for it; logic_error for one that was moved from. The death of
-///                a process that holds it changes nothing.
+/// Errors:        system_error without a descriptor for it; logic_error for one that was moved from. The
+///                death of a process that holds it changes nothing.
 /// Cost:          a system call.
 class [[gnu::visibility("default")]] process_event {
   public:
@@ -64,9 +64,10 @@ inline constexpr bool detail::is_handle<process_event> = true;
 /// Order:         what happened before a permit was given back is visible to who gets it. Whoever comes while
 ///                others wait may be faster than they.
 /// Cancellation:  a cancelled wait has taken none (process_sync_test, ACancelled...).
-/// Errors:        permits that are not from 1 to 10000: invalid_argument. It needs /proc: system_error without.
-/// Cost:          some 5 microseconds, two descriptors, and one more for each permit that is held. A permit whose
-///                holder died is found within 20 ms by who waits.
+/// Errors:        permits that are not from 1 to 10000: invalid_argument. It needs /proc: system_error
+///                without.
+/// Cost:          some 5 microseconds, two descriptors, and one more for each permit that is held. A permit
+///                whose holder died is found within 20 ms by who waits.
 class [[gnu::visibility("default")]] process_semaphore {
   public:
     /// One permit; given back at its end. It stays in the process.
@@ -117,8 +118,8 @@ class [[gnu::visibility("default")]] process_semaphore {
 template <>
 inline constexpr bool detail::is_handle<process_semaphore> = true;
 
-/// n parties meet, round after round: each waits until all have come. A party that has gone, with its process or
-/// without, is reported to the others, not waited for.
+/// n parties meet, round after round: each waits until all have come. A party that has gone, with its process
+/// or without, is reported to the others, not waited for.
 ///
 ///     void phases(const plait::process_barrier& all) {
 ///         for (int i = 0; i < 10; ++i) {
@@ -139,8 +140,8 @@ inline constexpr bool detail::is_handle<process_semaphore> = true;
 /// Order:         what happened before anybody arrived is visible to all of that round.
 /// Cancellation:  a party whose wait is cancelled has arrived, and waits for the rest of that round next time
 ///                (process_sync_test, ACancelled...).
-/// Errors:        a party has gone before it arrived: closed_error that names it, then and in every later round.
-///                n that is not from 1 to 64: invalid_argument. One that holds nothing: logic_error.
+/// Errors:        a party has gone before it arrived: closed_error that names it, then and in every later
+///                round. n that is not from 1 to 64: invalid_argument. One that holds nothing: logic_error.
 /// Cost:          a message to each other party, and from each; 2 n descriptors for each party.
 class [[gnu::visibility("default")]] process_barrier {
   public:

@@ -18,7 +18,7 @@ struct shared_array_options {
 /// An array in memory that processes share: sent by descriptor, never copied.
 ///
 ///     plait::shared_array<double> heat{1'000'000};         // zeroed
-///     auto done = pool.submit(warm_up, heat, 0, 500'000);  // void warm_up(plait::shared_array<double>, int, int)
+///     auto done = pool.submit(warm_up, heat, 0, 500'000);  // void(plait::shared_array<double>, int, int)
 ///     done.get();                                               // what the worker wrote is here
 ///
 /// All its memory is there once it is made, so that no later touch can fail; it can neither grow nor shrink.

@@ -36,12 +36,12 @@ struct from_member {
 
 /// One of a team's members, as its function sees it: who it is, and how it talks to the others.
 ///
-/// Every operation has two forms: one for coroutines, and `..._blocking` for plain functions. One operation of a
-/// member at a time.
+/// Every operation has two forms: one for coroutines, and `..._blocking` for plain functions. One operation
+/// of a member at a time.
 ///
-/// The collective ones (barrier, broadcast, scatter, gather, all_gather, reduce, all_reduce) are called by all
-/// members, in the same order. Reductions go by rank, from 0 on, so that results are equal to the last bit
-/// whatever the executor.
+/// The collective ones (barrier, broadcast, scatter, gather, all_gather, reduce, all_reduce) are called by
+/// all members, in the same order. Reductions go by rank, from 0 on, so that results are equal to the last
+/// bit whatever the executor.
 ///
 /// T:             sendable, shared arrays and pipes included.
 /// Threads:       the member's own.
@@ -50,7 +50,8 @@ struct from_member {
 ///                ACancelledTeam...).
 /// Errors:        a rank that there is none of: out_of_range. The other member has ended, or some member has
 ///                failed: closed_error; let it out, and `team` throws what was first.
-/// Cost:          a message is a system call at each end. What comes out of turn waits in the member's memory.
+/// Cost:          a message is a system call at each end. What comes out of turn waits in the member's
+///                memory.
 class team_member {
     using waits = detail::waits;
 
@@ -155,9 +156,10 @@ class team_member {
         return detail::run_at_once(fold_everywhere(std::move(x), std::move(op), waits::blocked));
     }
 
-    /// For a grid that is cut into strips of rows, one a member, from rank 0 at the top. `rows` is this member's
-    /// strip with `halo` more rows above and below it, each `width` long: its own first and last `halo` rows go
-    /// to the neighbours, and theirs come into the rows around. At the grid's edges those stay as they are.
+    /// For a grid that is cut into strips of rows, one a member, from rank 0 at the top. `rows` is this
+    /// member's strip with `halo` more rows above and below it, each `width` long: its own first and last
+    /// `halo` rows go to the neighbours, and theirs come into the rows around. At the grid's edges those stay
+    /// as they are.
     template <class T>
     [[nodiscard]] task<void> exchange_borders(std::span<T> rows, std::size_t width, std::size_t halo = 1) {
         return trade_borders(rows, width, halo, waits::suspended);
@@ -202,8 +204,8 @@ class team_member {
     detail::team_core core_;
 };
 
-/// Runs `n` members, each with a `team_member&` that says who it is, on any executor, and gives their results by
-/// rank: a std::vector<R>, or nothing.
+/// Runs `n` members, each with a `team_member&` that says who it is, on any executor, and gives their results
+/// by rank: a std::vector<R>, or nothing.
 ///
 ///     plait::task<double> simulate(plait::team_member& me, int steps) {
 ///         std::vector<double> rows = strip_of(me.rank(), me.size());
@@ -219,19 +221,20 @@ class team_member {
 ///
 ///     std::vector<double> warmest = plait::team(pool, 8, simulate, 1000);
 ///
-/// The same member runs over threads, one loop, a pool of loops and processes, with the same results. Written as
-/// a coroutine it needs no thread of its own; over processes, members share one where there are more of them than
-/// workers. A plain function, which uses the `..._blocking` forms, needs `concurrency() >= n`. A member has to run
-/// while others wait for it: give the team an executor that is not full of other work, and one team at a time.
+/// The same member runs over threads, one loop, a pool of loops and processes, with the same results. Written
+/// as a coroutine it needs no thread of its own; over processes, members share one where there are more of
+/// them than workers. A plain function, which uses the `..._blocking` forms, needs `concurrency() >= n`. A
+/// member has to run while others wait for it: give the team an executor that is not full of other work, and
+/// one team at a time.
 ///
 /// Blocks until all have ended; from a coroutine, `co_await team_async(...)`.
 ///
 /// Over processes, function, arguments and results must be sendable; arguments are copied to each member.
 ///
 /// Cancellation:  of `team_async`: the members are told, and waited for (team_test, ACancelledTeam...).
-/// Errors:        a member that throws, or whose process dies: the others' operations throw closed_error, and when
-///                all have ended team_error names the first, with its exception nested. Nobody waits for the dead.
-///                n = 0, or too many for the executor: invalid_argument.
+/// Errors:        a member that throws, or whose process dies: the others' operations throw closed_error, and
+///                when all have ended team_error names the first, with its exception nested. Nobody waits for
+///                the dead. n = 0, or too many for the executor: invalid_argument.
 template <class Executor, class F, class... Args>
 auto team(Executor& executor, std::size_t n, F fn, const Args&... args);
 

@@ -15,9 +15,10 @@
 #include <stdexcept>
 #include <string>
 
-// Every member has one inbox, to which all others have the sending end: a message is a packet with its sender, kind
-// and tag before it. A member that ends says farewell to each inbox; one that dies or fails is seen by the team's
-// caller, which then closes the alarm, and every wait watches that too. So nobody waits for who is gone.
+// Every member has one inbox, to which all others have the sending end: a message is a packet with its
+// sender, kind and tag before it. A member that ends says farewell to each inbox; one that dies or fails is
+// seen by the team's caller, which then closes the alarm, and every wait watches that too. So nobody waits
+// for who is gone.
 
 namespace plait {
 namespace detail {
@@ -275,8 +276,8 @@ void team_setup::failed(std::vector<std::size_t> ranks, std::exception_ptr error
 void team_setup::rethrow() const {
     const failure* first = nullptr;
     std::size_t rank = 0;
-    // Who has failed of itself has said so. A process that died has not: then it is the first failure that is no
-    // consequence of another one.
+    // Who has failed of itself has said so. A process that died has not: then it is the first failure that is
+    // no consequence of another one.
     pipe_message m;
     if (receive_now(complaints_, m) == pipe_result::done) {
         rank = decode_message<std::uint32_t>(std::move(m));

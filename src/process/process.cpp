@@ -13,8 +13,8 @@
 #include <span>
 #include <stdexcept>
 
-// A pool of one worker that takes one task and is shut down at once: it leaves when that has ended, and is not
-// replaced when it dies.
+// A pool of one worker that takes one task and is shut down at once: it leaves when that has ended, and is
+// not replaced when it dies.
 
 namespace plait {
 namespace {

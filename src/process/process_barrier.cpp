@@ -11,16 +11,17 @@
 #include <stdexcept>
 #include <string>
 
-// Every party has an inbox, which the others can send to, and a line that it holds one end of alone: that is at its
-// end once the party has gone, whatever became of it. Arriving is a message to each inbox; a round is over when one of
-// each other party has come. A party that has gone after its message counts as arrived: what it sent is read first.
+// Every party has an inbox, which the others can send to, and a line that it holds one end of alone: that is
+// at its end once the party has gone, whatever became of it. Arriving is a message to each inbox; a round is
+// over when one of each other party has come. A party that has gone after its message counts as arrived: what
+// it sent is read first.
 
 namespace plait {
 namespace detail {
 namespace {
 
-// So that an inbox has room for all arrivals of a round and of the next, and no party ever waits to say that it has
-// come.
+// So that an inbox has room for all arrivals of a round and of the next, and no party ever waits to say that
+// it has come.
 constexpr std::size_t most_parties = 64;
 
 struct arrival {

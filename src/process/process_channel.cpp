@@ -21,14 +21,15 @@
 #include <stdexcept>
 #include <string>
 
-// The queue is one message socket, shared by all who have its ends: the kernel appends and takes packets one by one,
-// wakes who waits, and forgets whom it has to. Nothing about the queue is written by the processes that use it, so
-// none can leave it half-written. What follows from that:
-//   how many items   all packets are equal, so the bytes that the socket counts as unread, divided by what one costs
-//   closed           shutdown(2) of the sending end, which holds for every process
-//   room again       the socket's "writable" event, which comes with every packet that is taken. It is waited for
-//                    edge-triggered, since writable it is all the time; and only while at most a quarter of the
-//                    buffer is in use does the kernel give it, so above that we look again by the clock.
+// The queue is one message socket, shared by all who have its ends: the kernel appends and takes packets one
+// by one, wakes who waits, and forgets whom it has to. Nothing about the queue is written by the processes
+// that use it, so none can leave it half-written. What follows from that:
+//   how many items   all packets are equal, so the bytes that the socket counts as unread, divided by what
+//   one costs closed           shutdown(2) of the sending end, which holds for every process
+//   room again       the socket's "writable" event, which comes with every packet that is taken. It is waited
+//   for
+//                    edge-triggered, since writable it is all the time; and only while at most a quarter of
+//                    the buffer is in use does the kernel give it, so above that we look again by the clock.
 
 namespace plait::detail {
 namespace {

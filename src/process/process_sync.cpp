@@ -85,10 +85,10 @@ bool process_event::wait_until(time_point deadline) const {
 
 // ---- semaphore
 //
-// The truth is in locks on bytes of a file, each held by a file description of its own: the kernel releases them
-// with the process. The bell says how many might be free: it wakes, and spares a look at every byte. It may be
-// wrong in both directions for a moment, or for ever by who died with a permit; so who waits looks at the locks
-// again from time to time, without the bell.
+// The truth is in locks on bytes of a file, each held by a file description of its own: the kernel releases
+// them with the process. The bell says how many might be free: it wakes, and spares a look at every byte. It
+// may be wrong in both directions for a moment, or for ever by who died with a permit; so who waits looks at
+// the locks again from time to time, without the bell.
 
 namespace {
 

@@ -106,8 +106,8 @@ void check_room(std::size_t size) {
                                 " are available on this machine or in this container (memory.max)");
 }
 
-/// Does the kernel give pages of 2 MiB to shared memory where it is asked for them? Where it always does, or never,
-/// asking is of no use.
+/// Does the kernel give pages of 2 MiB to shared memory where it is asked for them? Where it always does, or
+/// never, asking is of no use.
 bool huge_on_request() {
     std::ifstream file{"/sys/kernel/mm/transparent_hugepage/shmem_enabled"};
     std::string line;

@@ -14,8 +14,8 @@
 
 namespace plait::detail {
 
-// Waiting for something that can be tried, and that descriptors tell of: by a thread, and by a task. Both try again
-// after every event, and every `again` without one.
+// Waiting for something that can be tried, and that descriptors tell of: by a thread, and by a task. Both try
+// again after every event, and every `again` without one.
 
 inline constexpr std::chrono::milliseconds only_when_told{0};
 

@@ -14,8 +14,8 @@
 
 namespace plait::detail {
 
-/// The registrations of one wait with the loop that watches for it. They outlive the wait until the loop has no
-/// event for them in its hands any more.
+/// The registrations of one wait with the loop that watches for it. They outlive the wait until the loop has
+/// no event for them in its hands any more.
 ///
 /// Owners: the wait, and each registration until the loop retires it.
 class descriptor_watch {
@@ -56,7 +56,8 @@ class descriptor_watch {
             keeper.unwatch(entries_[i].fd.get());
             entries_[i].fd.reset();
         }
-        // The last of them may be retired, and this be gone, before the loop below is through: so ours is last.
+        // The last of them may be retired, and this be gone, before the loop below is through: so ours is
+        // last.
         for (std::size_t i = 0; i < count_; ++i) keeper.retire(entries_[i]);
         release();
         keeper.release_owner();

@@ -107,7 +107,8 @@ inline void CEREAL_LOAD_FUNCTION_NAME(input_archive& archive, std::filesystem::p
     path = std::move(text);
 }
 
-/// What a handle has: `void save_handle(byte_writer&) const` and `static T load_handle(byte_reader&)`, private.
+/// What a handle has: `void save_handle(byte_writer&) const` and `static T load_handle(byte_reader&)`,
+/// private.
 struct handle_access {
     template <class T>
     static void save(byte_writer& out, const T& handle) {

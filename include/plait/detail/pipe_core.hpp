@@ -86,8 +86,8 @@ struct pipe_ends {
                                                          time_point deadline);
 /// False: the end.
 [[gnu::visibility("default")]] task<bool> receive_message(shared_descriptor socket, pipe_message& m);
-/// Which of several can be received from, or is at its end; `count` when the deadline has passed. Begins to look
-/// at another one each time.
+/// Which of several can be received from, or is at its end; `count` when the deadline has passed. Begins to
+/// look at another one each time.
 [[gnu::visibility("default")]] std::size_t wait_for_one_until(std::span<const shared_descriptor> sockets,
                                                               time_point deadline);
 [[gnu::visibility("default")]] task<std::size_t> wait_for_one(std::vector<shared_descriptor> sockets);

@@ -119,7 +119,8 @@ class team_run {
   public:
     template <class Executor, class F, class... Args>
     team_run(Executor& executor, std::size_t n, const F& fn, const Args&... args) : setup_{n}, items_(n) {
-        // Coroutines need no thread each, but a worker process runs one task at a time: there, some share one.
+        // Coroutines need no thread each, but a worker process runs one task at a time: there, some share
+        // one.
         const bool one_at_a_time = !Coroutine || runs_in_the_caller(executor);
         if (one_at_a_time && executor.concurrency() < n)
             team_setup::throw_too_many(n, executor.concurrency());
