@@ -201,6 +201,23 @@ TEST(Pipe, I4_TheParentMayDropItsCopyRightAfterSubmit) {
     }
 }
 
+TEST(Pipe, I4_WhatATaskClosesIsClosedAlthoughTheTaskGoesOn) {
+    process_pool pool{{.workers = 1}};
+    auto [out, in] = pipe<int>::one_way();
+    auto [go, wait] = pipe<int>::one_way();
+    auto f = pool.submit(
+        [](pipe_sender<int> o, const pipe_receiver<int>& w) {
+            o.send_blocking(1);
+            o.close();
+            return w.receive_blocking().has_value();
+        },
+        std::move(out), std::move(wait));
+    EXPECT_EQ(in.receive_blocking(), 1);
+    EXPECT_EQ(in.receive_blocking(), std::nullopt); // the task waits for us
+    go.send_blocking(1);
+    EXPECT_TRUE(f.get());
+}
+
 using carrier = pipe<pipe_sender<std::string>>;
 
 TEST(Pipe, I4_EndsTravelThroughPipes) {

@@ -382,6 +382,9 @@ TEST(Handles, AMovedOneIsTheTasksAlone) {
     auto f = pool.submit([](shared_array<int> b) { return b[4]; }, std::move(a));
     EXPECT_TRUE(a.empty()); // NOLINT: what is tested
     EXPECT_EQ(f.get(), 5);
+    std::vector<shared_array<int>> several(2, shared_array<int>{1});
+    EXPECT_EQ(pool.submit(count_all, std::move(several)).get(), 0);
+    EXPECT_TRUE(several.empty()); // NOLINT: as with executors of this process
 }
 
 TEST(Handles, TravelInMapsAndInitializersAndExceptionsLeaveNothingBehind) {
@@ -404,6 +407,31 @@ TEST(Handles, TravelInMapsAndInitializersAndExceptionsLeaveNothingBehind) {
                      .get(),
                  std::runtime_error);
     EXPECT_TRUE(pool.submit(echo<shared_array<int>>, table).get().same_as(table));
+}
+
+class refusal : public std::runtime_error {
+  public:
+    explicit refusal(shared_array<int> a = {}) : std::runtime_error{"refused"}, given{std::move(a)} {}
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(given);
+    }
+    shared_array<int> given;
+};
+
+TEST(Handles, TravelInARegisteredException) {
+    plait::register_exception<refusal>();
+    process_pool pool{{.workers = 1}};
+    shared_array<int> a{3};
+    for (int i = 0; i < 3; ++i) {
+        try {
+            static_cast<void>(
+                pool.submit([](shared_array<int> x) -> shared_array<int> { throw refusal{x}; }, a).get());
+            FAIL();
+        } catch (const refusal& e) {
+            EXPECT_TRUE(e.given.same_as(a));
+        }
+    }
 }
 
 TEST(Handles, ATaskWhoseWorkerLostItsChannelMovesToAnother) {

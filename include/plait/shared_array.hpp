@@ -65,28 +65,28 @@ class shared_array {
     /// `n` elements, all bytes zero.
     explicit shared_array(std::size_t n, shared_array_options options = {})
         requires(!std::is_const_v<T>)
-        : memory_{detail::shared_memory::make(n, sizeof(T), options.huge_pages)}, size_{n} {}
+        : memory_{detail::shared_memory::make(n, sizeof(T), options.huge_pages)} {}
     /// The read-only view of an array.
     template <class U>
         requires(std::is_const_v<T> && std::is_same_v<U, element>)
-    shared_array(const shared_array<U>& whole) : memory_{whole.memory_.read_only()}, size_{whole.size_} {}
+    shared_array(const shared_array<U>& whole) : memory_{whole.memory_.read_only()} {}
 
     T* data() const noexcept { return static_cast<T*>(memory_.data()); }
-    std::size_t size() const noexcept { return size_; }
-    std::size_t size_bytes() const noexcept { return size_ * sizeof(T); }
-    bool empty() const noexcept { return size_ == 0; }
+    std::size_t size() const noexcept { return memory_.size() / sizeof(T); }
+    std::size_t size_bytes() const noexcept { return memory_.size(); }
+    bool empty() const noexcept { return memory_.size() == 0; }
 
     T& operator[](std::size_t i) const noexcept { return data()[i]; }
     /// Throws out_of_range.
     T& at(std::size_t i) const {
-        if (i >= size_) detail::shared_memory::throw_out_of_range(i, size_);
+        if (i >= size()) detail::shared_memory::throw_out_of_range(i, size());
         return data()[i];
     }
     T& front() const noexcept { return data()[0]; }
-    T& back() const noexcept { return data()[size_ - 1]; }
+    T& back() const noexcept { return data()[size() - 1]; }
     T* begin() const noexcept { return data(); }
-    T* end() const noexcept { return data() + size_; }
-    operator std::span<T>() const noexcept { return {data(), size_}; }
+    T* end() const noexcept { return data() + size(); }
+    operator std::span<T>() const noexcept { return {data(), size()}; }
 
     /// Do both stand for the same memory?
     template <class U>
@@ -100,17 +100,13 @@ class shared_array {
     template <class U>
     friend class shared_array;
     friend struct detail::handle_access;
-    shared_array(detail::shared_memory memory, std::size_t n) noexcept
-        : memory_{std::move(memory)}, size_{n} {}
+    explicit shared_array(detail::shared_memory memory) noexcept : memory_{std::move(memory)} {}
     void save_handle(detail::byte_writer& out) const { memory_.save(out, sizeof(T)); }
     static shared_array load_handle(detail::byte_reader& in) {
-        auto memory = detail::shared_memory::load(in, sizeof(T), std::is_const_v<T>);
-        const std::size_t n = memory.size() / sizeof(T);
-        return {std::move(memory), n};
+        return shared_array{detail::shared_memory::load(in, sizeof(T), std::is_const_v<T>)};
     }
 
     detail::shared_memory memory_;
-    std::size_t size_ = 0;
 };
 
 template <class T>

@@ -28,6 +28,7 @@ struct process::implementation {
     implementation(const implementation&) = delete;
     implementation& operator=(const implementation&) = delete;
     ~implementation() {
+        if (task != nullptr) task->drop_reference();
         if (engine != nullptr) detail::destroy_process_engine(engine);
     }
 
@@ -39,10 +40,10 @@ struct process::implementation {
 
     /// It has ended: reads how, once, and waits until the process is gone.
     void settle() {
-        if (settled) return;
+        if (is_settled()) return;
         detail::shut_down(*engine, true, false, false);
         std::exception_ptr error = result.get_outcome().error();
-        settled = true;
+        settled.store(1, detail::order::release);
         const int asked = signalled.load(detail::order::relaxed);
         if (!error) {
             code = 0;
@@ -69,9 +70,11 @@ struct process::implementation {
     const std::string name;       // the task refers to it
     const int owner = ::getpid(); // a forked child's copy is not for that to end
     detail::process_engine* engine = nullptr;
-    detail::process_task* task = nullptr; // lives as long as `result`
+    detail::process_task* task = nullptr; // a reference: terminate() may come while `result` is read
     future<void> result;
-    bool settled = false;
+    /// release: whoever sees it need not look at the process any more.
+    bool is_settled() const noexcept { return settled.load(detail::order::acquire) != 0; }
+    detail::atomic<std::uint32_t> settled{0};
     bool told = false; // somebody has seen the failure
     int code = 0;
     std::exception_ptr failure;
@@ -98,12 +101,14 @@ void process::start(process_options options, prepared p) {
         out.write(p.arguments.data(), p.arguments.size());
         out.finish();
         job->descriptors = std::move(p.descriptors);
+        job->add_reference(); // ours; the pool's ends with the task, which may be at once
+        self->task = job;
         detail::submit_to(*self->engine, *job);
     } catch (...) {
+        if (std::exchange(self->task, nullptr) != nullptr) job->drop_reference();
         job->discard();
         throw;
     }
-    self->task = job;
     self->result = detail::future_access::make<void>(*job);
     detail::shut_down(*self->engine, false, false, false);
     self_ = self.release();
@@ -113,7 +118,7 @@ process::~process() {
     if (self_ == nullptr || ::getpid() != self_->owner) return;
     implementation& self = *self_;
     try {
-        if (!self.settled) {
+        if (!self.is_settled()) {
             if (!self.result.done()) {
                 terminate();
                 const blocking_region elsewhere;
@@ -143,7 +148,7 @@ void process::join() {
 
 bool process::join_within(detail::nanoseconds d) {
     implementation& s = self();
-    if (!s.settled) {
+    if (!s.is_settled()) {
         if (!s.result.wait_for(d)) return false;
         s.settle();
     }
@@ -153,7 +158,7 @@ bool process::join_within(detail::nanoseconds d) {
 
 task<void> process::joined() {
     implementation& s = self();
-    if (!s.settled) {
+    if (!s.is_settled()) {
         const std::span<const future<void>> one{&s.result, 1};
         static_cast<void>(co_await wait_async(one)); // which borrows it: a cancelled wait leaves it as it is
         auto rest = offload([&s] { s.settle(); });   // the process is leaving
@@ -164,25 +169,25 @@ task<void> process::joined() {
 
 bool process::running() const {
     implementation& s = self();
-    return !s.settled && !s.result.done();
+    return !s.is_settled() && !s.result.done();
 }
 
 void process::terminate() noexcept {
-    if (self_ == nullptr || self_->settled) return;
+    if (self_ == nullptr || self_->is_settled()) return;
     self_->signalled.store(SIGTERM, detail::order::relaxed);
     if (!detail::cancel_in(*self_->engine, *self_->task, detail::process_cancel::queued_only))
         detail::signal_workers(*self_->engine, SIGTERM);
 }
 
 void process::kill() noexcept {
-    if (self_ == nullptr || self_->settled) return;
+    if (self_ == nullptr || self_->is_settled()) return;
     self_->signalled.store(SIGKILL, detail::order::relaxed);
     detail::cancel_in(*self_->engine, *self_->task, detail::process_cancel::kill);
 }
 
 std::optional<int> process::exit_code() {
     implementation& s = self();
-    if (!s.settled) {
+    if (!s.is_settled()) {
         if (!s.result.done()) return std::nullopt;
         s.settle();
     }
@@ -191,7 +196,7 @@ std::optional<int> process::exit_code() {
 
 int process::pid() const noexcept {
     if (self_ == nullptr) return 0;
-    if (!self_->settled) self_->note_pid();
+    if (!self_->is_settled()) self_->note_pid();
     return self_->last_pid.load(detail::order::relaxed);
 }
 

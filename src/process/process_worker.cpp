@@ -194,8 +194,6 @@ class process_worker {
         result_kind kind = result_kind::value;
         try {
             call(slot, in, out);
-            received.all.clear();
-            if (!given.all.empty()) post_.send(given);
         } catch (const cancelled&) {
             out.restart();
             kind = result_kind::cancelled;
@@ -205,6 +203,14 @@ class process_worker {
         } catch (...) {
             kind = result_kind::exception;
             report(out, std::current_exception());
+        }
+        if (!given.all.empty()) {
+            try {
+                post_.send(given);
+            } catch (...) {
+                kind = result_kind::exception;
+                report(out, std::current_exception());
+            }
         }
         in.drain();
         // A worker whose initialiser has closed them must not become ready: its successors would do the same,

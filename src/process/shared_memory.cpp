@@ -126,7 +126,11 @@ void populate_huge(const shared_mapping& mapping) noexcept {
 
 } // namespace
 
-shared_memory::shared_memory(const shared_memory& other) noexcept : entry_{other.entry_} {
+shared_memory::shared_memory(shared_mapping_entry* e) noexcept
+    : entry_{e}, data_{e->mapping.data()}, size_{e->mapping.size()} {}
+
+shared_memory::shared_memory(const shared_memory& other) noexcept
+    : entry_{other.entry_}, data_{other.data_}, size_{other.size_} {
     if (entry_ != nullptr) entry_->owners.fetch_add(1, order::relaxed);
 }
 
@@ -166,8 +170,6 @@ shared_memory shared_memory::read_only() const {
     return shared_memory{find_or_map(entry_->id, mapped::read_only, entry_->memory, size())};
 }
 
-void* shared_memory::data() const noexcept { return entry_ != nullptr ? entry_->mapping.data() : nullptr; }
-std::size_t shared_memory::size() const noexcept { return entry_ != nullptr ? entry_->mapping.size() : 0; }
 std::uint64_t shared_memory::id() const noexcept { return entry_ != nullptr ? entry_->id : 0; }
 std::size_t shared_memory::use_count() const noexcept {
     return entry_ != nullptr ? entry_->owners.load(order::relaxed) : 0;

@@ -129,10 +129,17 @@ template <class T>
 void CEREAL_LOAD_FUNCTION_NAME(input_archive& archive, T& handle) {
     handle = handle_access::load<T>(archive.reader());
 }
-/// A handle that is moved into a task is the task's: this process keeps no copy.
+/// What is moved into a task is the task's, as with executors of this process: nothing of it stays here, and
+/// no handle in it.
 template <class Argument, class T>
 void give_up([[maybe_unused]] T& argument) noexcept {
-    if constexpr (is_handle<T> && !std::is_lvalue_reference_v<Argument>) argument = T{};
+    if constexpr (std::is_lvalue_reference_v<Argument>)
+        return;
+    else if constexpr (is_handle<T>)
+        argument = T{};
+    else if constexpr (!std::is_trivially_copyable_v<T> && std::is_nothrow_move_constructible_v<T>)
+        [[maybe_unused]]
+        const T gone{std::move(argument)};
 }
 
 template <class T>

@@ -162,7 +162,11 @@ class [[gnu::visibility("default")]] byte_reader {
     void expect(std::uint64_t count, std::size_t size) const;
 
     /// Those that came with the bytes; null: none.
-    const descriptor_list* descriptors = nullptr;
+    descriptor_list* descriptors = nullptr;
+    /// All handles have been read: from here on theirs are the only copies, and what they close is closed.
+    void forget_descriptors() noexcept {
+        if (descriptors != nullptr) descriptors->all.clear();
+    }
 
   protected:
     ~byte_reader() = default;

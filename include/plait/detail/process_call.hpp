@@ -58,6 +58,7 @@ struct process_call {
             return std::tuple<worker_callable<F>, Args...>{worker_callable<F>{std::move(f)},
                                                            decode_argument<Args, I + 1>(in)...};
         }(std::index_sequence_for<Args...>{});
+        in.forget_descriptors();
         auto ended = std::apply([](auto&&... part) { return worker_executor().submit(std::move(part)...); },
                                 std::move(call));
         if constexpr (std::is_void_v<result>)
