@@ -17,6 +17,7 @@
 #include <cerrno>
 #include <cstring>
 #include <ctime>
+#include <memory>
 #include <stdexcept>
 #include <string>
 
@@ -31,6 +32,13 @@ using head_room = std::array<std::byte, sizeof(packet_head) + largest_label>;
 
 bool is_gone(int error) noexcept {
     return error == EPIPE || error == ECONNRESET || error == ECONNREFUSED || error == ENOTCONN;
+}
+
+/// Where a packet is received before its size is known. A thread's own: a message that waits to be read, in a team
+/// say, keeps what it needs and no more.
+std::byte* room_for_packet() {
+    static thread_local const auto room = std::make_unique_for_overwrite<std::byte[]>(largest_packet);
+    return room.get();
 }
 
 } // namespace
@@ -103,7 +111,7 @@ int send_packet(const shared_descriptor& socket, std::span<const std::byte> labe
 pipe_result receive_packet(const shared_descriptor& socket, std::span<std::byte> label, pipe_message& m) {
     head_room head;
     const std::size_t head_size = sizeof(packet_head) + label.size();
-    std::byte* const room = m.bytes.extend(largest_packet);
+    std::byte* const room = room_for_packet();
     parcel got = receive_parcel(socket.get(), std::span{head}.first(head_size),
                                 std::span{room, largest_packet}, false);
     if (got.error == EAGAIN) return pipe_result::nothing;
@@ -114,7 +122,7 @@ pipe_result receive_packet(const shared_descriptor& socket, std::span<std::byte>
     packet_head first;
     std::memcpy(&first, head.data(), sizeof(first));
     if (first.size > got.size - head_size) throw std::runtime_error{"pipe: a damaged message"};
-    m.bytes.commit(static_cast<std::size_t>(first.size));
+    m.bytes.append(room, static_cast<std::size_t>(first.size));
     m.descriptors = to_list(std::move(got.descriptors));
     open_large(m, first.in_memory);
     return pipe_result::done;

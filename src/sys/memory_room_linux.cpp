@@ -80,9 +80,10 @@ std::uint64_t memory_room(const std::string& membership, const std::string& root
                                  return room_in(root + p, "memory.max", "memory.current", "inactive_file ");
                              }));
         } else if (controllers.find(",memory,") != std::string::npos) {
+            const std::string mounted = root + "/memory";
             least = std::min(least, least_upwards(path, [&](const std::string& p) {
-                                 return room_in(root + "/memory" + p, "memory.limit_in_bytes",
-                                                "memory.usage_in_bytes", "total_inactive_file ");
+                                 return room_in(mounted + p, "memory.limit_in_bytes", "memory.usage_in_bytes",
+                                                "total_inactive_file ");
                              }));
         }
     }
