@@ -151,6 +151,7 @@ task<std::size_t> wait_for_one(std::vector<shared_descriptor> sockets) {
     if (!may_go_on()) co_await plait::yield();
     std::vector<pollfd> entries = entries_of(sockets);
     std::vector<awaited_descriptor> awaited;
+    awaited.reserve(entries.size());
     for (const pollfd& e : entries) awaited.push_back({e.fd, false});
     for (;;) {
         if (::poll(entries.data(), entries.size(), 0) > 0) co_return pick(entries);

@@ -21,12 +21,14 @@ inline constexpr std::chrono::milliseconds only_when_told{0};
 
 inline std::vector<pollfd> readable(const std::vector<shared_descriptor>& bells) {
     std::vector<pollfd> entries;
+    entries.reserve(bells.size());
     for (const shared_descriptor& b : bells) entries.push_back({b.get(), POLLIN, 0});
     return entries;
 }
 
 inline std::vector<awaited_descriptor> to_read(const std::vector<shared_descriptor>& bells) {
     std::vector<awaited_descriptor> all;
+    all.reserve(bells.size());
     for (const shared_descriptor& b : bells) all.push_back({b.get(), false});
     return all;
 }
