@@ -28,6 +28,7 @@ class process_initializer {
             using call = detail::process_call<std::decay_t<F>, std::decay_t<Args>...>;
             function_ = call::where();
             detail::buffer_writer out{arguments_};
+            out.descriptors = &descriptors_;
             call::write_function(out);
             call::write(out, f, args...);
             out.finish();
@@ -39,6 +40,7 @@ class process_initializer {
     friend class process_pool;
     detail::code_place function_ = detail::elsewhere;
     detail::byte_buffer arguments_;
+    detail::descriptor_list descriptors_;
     bool given_ = false;
 };
 
@@ -104,11 +106,14 @@ class [[gnu::visibility("default")]] process_pool final {
     [[nodiscard]] auto submit(const submit_options& options, F&& fn, Args&&... args) {
         using result = std::remove_cvref_t<detail::submit_result_t<F, Args...>>;
         if constexpr (detail::check_call<std::decay_t<F>, detail::submit_result_t<F, Args...>,
-                                         std::decay_t<Args>...>())
-            return start<result, detail::process_call<std::decay_t<F>, std::decay_t<Args>...>>(options, fn,
-                                                                                               args...);
-        else
+                                         std::decay_t<Args>...>()) {
+            auto started = start<result, detail::process_call<std::decay_t<F>, std::decay_t<Args>...>>(
+                options, fn, args...);
+            (detail::give_up<Args>(args), ...);
+            return started;
+        } else {
             return future<result>{};
+        }
     }
 
     /// As in map.hpp: results in order, as they finish, and every outcome in its place. Each item is a task
@@ -158,6 +163,7 @@ class [[gnu::visibility("default")]] process_pool final {
         try {
             job->function = Call::where();
             detail::buffer_writer out{job->arguments};
+            out.descriptors = &job->descriptors;
             job->describe(out);
             Call::write_function(out);
             Call::write(out, parts...);

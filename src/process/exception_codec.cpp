@@ -123,6 +123,7 @@ void write_link(byte_writer& out, const std::exception_ptr& error, int depth) {
         bool written = false;
         try {
             buffer_writer encoded{bytes};
+            encoded.descriptors = out.descriptors;
             written = codec->write(encoded, error);
             encoded.finish();
         } catch (...) {
@@ -199,6 +200,7 @@ std::exception_ptr read_link(byte_reader& in, const exception_origin& origin, co
             return remote("an exception type that is not registered here", "(its content could not be read)",
                           origin);
         memory_reader content{bytes.data(), bytes.size()};
+        content.descriptors = in.descriptors;
         return codec->read(content, cause);
     }
     case link_kind::group:

@@ -106,6 +106,7 @@ class helper {
             start.memory = std::move(message.descriptors[0]);
             start.bell = std::move(message.descriptors[1]);
             start.lifeline = std::move(message.descriptors[2]);
+            start.post = std::move(message.descriptors[3]);
             run_worker(std::move(start));
         }
         if (pid < 0) {

@@ -55,14 +55,14 @@ void helper_client::start() {
     }
 }
 
-int helper_client::fork(std::uint32_t worker, std::uint64_t incarnation, int memory, int bell,
-                        int lifeline) noexcept {
+int helper_client::fork(std::uint32_t worker, std::uint64_t incarnation, int memory, int bell, int lifeline,
+                        int post) noexcept {
     if (!alive()) return EPIPE;
     helper_request request;
     request.what = helper_request::kind::fork;
     request.worker = worker;
     request.incarnation = incarnation;
-    const int descriptors[fork_descriptors] = {memory, bell, lifeline};
+    const int descriptors[fork_descriptors] = {memory, bell, lifeline, post};
     return send_message(channel_.get(), std::as_bytes(std::span{&request, 1}), descriptors);
 }
 

@@ -25,7 +25,8 @@ class helper_client {
     /// Spawns it. Throws logic_error without plait::program, system_error if the system refuses.
     void start();
     /// Asks for a worker. 0 or an errno; EPIPE: the helper is gone.
-    int fork(std::uint32_t worker, std::uint64_t incarnation, int memory, int bell, int lifeline) noexcept;
+    int fork(std::uint32_t worker, std::uint64_t incarnation, int memory, int bell, int lifeline,
+             int post) noexcept;
 
     struct message {
         helper_reply reply;

@@ -20,8 +20,8 @@ struct helper_request {
     std::uint64_t incarnation = 0;        ///< which of all workers that the pool ever had
     std::array<char, token_size> token{}; ///< of hello
 };
-/// Descriptors of `fork`: the lane's memory, the bell, the worker's end of its lifeline.
-inline constexpr std::size_t fork_descriptors = 3;
+/// Descriptors of `fork`: the lane's memory, the bell, the worker's ends of its lifeline and of its post.
+inline constexpr std::size_t fork_descriptors = 4;
 
 struct helper_reply {
     enum class kind : std::uint32_t { ready, forked, fork_failed, exited };

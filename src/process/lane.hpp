@@ -16,10 +16,12 @@ enum class result_kind : std::uint32_t { none, value, exception, cancelled };
 
 /// How a task's arguments and result travel.
 enum slot_flag : std::uint32_t {
-    arguments_streamed = 1, ///< through the ring to the worker, after the claim
-    result_streamed = 2,    ///< set by the worker: through the ring to the parent, before `done`
-    setup_task = 4,         ///< the first task of a lane: registrations and the initialiser
-    described_task = 8,     ///< its timeout and name stand before the arguments
+    arguments_streamed = 1,      ///< through the ring to the worker, after the claim
+    result_streamed = 2,         ///< set by the worker: through the ring to the parent, before `done`
+    setup_task = 4,              ///< the first task of a lane: registrations and the initialiser
+    described_task = 8,          ///< its timeout and name stand before the arguments
+    arguments_hold_handles = 16, ///< a message with their descriptors comes after the claim
+    result_holds_handles = 32,   ///< set by the worker: it has sent such a message, before `done`
 };
 
 /// Of so many bytes of arguments the parent keeps no copy longer than it must: it is told when the worker has

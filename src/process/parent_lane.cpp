@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "process/parent_lane.hpp"
 
+#include "process/descriptor_passing.hpp"
 #include "sys/futex.hpp"
 #include "sys/pidfd.hpp"
 
@@ -59,6 +60,7 @@ void parent_lane::place(process_task& task, std::uint32_t attempt, std::size_t r
 
     slot.flags = task.setup ? std::uint32_t{setup_task} : 0U;
     if (task.described) slot.flags |= described_task;
+    if (!task.descriptors.all.empty()) slot.flags |= arguments_hold_handles;
     slot.function = task.function;
     slot.task = task.number_;
     slot.size = size;
@@ -77,6 +79,7 @@ void parent_lane::place(process_task& task, std::uint32_t attempt, std::size_t r
     task.lane_ = this;
     task.index_ = index;
     task.fed_ = streamed ? 0 : size; // what is in the block must not go through the ring as well
+    task.descriptors_sent_ = task.descriptors.all.empty();
     task.incoming_.clear();
     least_urgent = outstanding_ == 0 ? task.priority : std::max(least_urgent, task.priority);
     ++placed;
@@ -144,6 +147,10 @@ process_task* parent_lane::harvest(process_result& result, bool& streamed, std::
         } else {
             damaged = true;
         }
+        if (!damaged && (flags & result_holds_handles) != 0) {
+            // Sent before `done`, and in the order of the tasks: it is there.
+            if (receive_descriptors(post.get(), result.descriptors, false) != 0) damaged = true;
+        }
         switch (damaged ? result_kind::none : kind) {
         case result_kind::value:
             result.what = process_result::kind::value;
@@ -204,10 +211,29 @@ parent_lane::pumped parent_lane::pump(process_task& task, byte_buffer& incoming,
         incoming.commit(got);
         moved = moved || got != 0;
     }
-    if (is_sent(task)) task.arguments.release();
+    if (!task.descriptors_sent_) moved = send_descriptors(task) || moved;
+    if (is_sent(task)) {
+        task.arguments.release();
+        task.descriptors.all.clear();
+    }
     if (!moved) return pumped::nothing;
     wake();
     return pumped::some;
+}
+
+// Only for the task that the worker holds, which takes the message before it does anything else: so there is
+// never more than one on its way, what is withdrawn or moved has none there, and it fits the socket's buffer.
+// If the worker dies, the kernel closes what it has not taken.
+bool parent_lane::send_descriptors(process_task& task) noexcept {
+    const std::int64_t now = monotonic_now();
+    if (now < post_again) return false;
+    const int error = pass_descriptors(post.get(), task.descriptors, false);
+    if (is_full(error)) {
+        post_again = now + pause_when_full;
+        return false;
+    }
+    task.descriptors_sent_ = true; // or there is nobody to take them, and its end is on its way
+    return error == 0;
 }
 
 bool parent_lane::needs_attention() noexcept {
@@ -221,6 +247,7 @@ bool parent_lane::needs_attention() noexcept {
         if (!rings_make_sense()) return !killed_by_us; // `pump` has it killed; then only its end is awaited
         const lane_header& header = view().header();
         if (ring_available(header.to_parent) != 0) return true;
+        if (!task->descriptors_sent_ && monotonic_now() >= post_again) return true;
         if (is_sent(*task) && task->arguments.size() >= large_arguments) return true;
         return task->fed_ < task->arguments.size() && ring_room(header.to_worker) != 0;
     }

@@ -82,7 +82,7 @@ class parent_lane {
     bool needs_attention() noexcept;
     /// Its arguments are with the worker, and will not be asked for again.
     static bool is_sent(const process_task& task) noexcept {
-        return task.fed_ >= task.arguments.size() && task.attempts_ >= task.retries;
+        return task.fed_ >= task.arguments.size() && task.descriptors_sent_ && task.attempts_ >= task.retries;
     }
     /// Do the rings' positions make sense?
     bool rings_make_sense() const noexcept;
@@ -102,6 +102,9 @@ class parent_lane {
     unique_fd lifeline;               // closes with us: then the kernel kills it
     unique_fd memory;                 // until it is forked
     unique_fd lifeline_far;           // until it is forked
+    unique_fd post;                   // for the descriptors of handles
+    unique_fd post_far;               // until it is forked
+    std::int64_t post_again = 0;      // the kernel would not take them: not before then
     bool asked = false;               // the helper was asked for it
     std::int64_t answer_deadline = 0; // of the helper, when asked
     bool unanswered = false;          // the helper ended before it said whether there is a process
@@ -139,6 +142,7 @@ class parent_lane {
         process_task* task = nullptr;
         block_reference block;
     };
+    bool send_descriptors(process_task& task) noexcept;
     block_reference allocate(std::size_t size, std::uint64_t index) noexcept;
     void release(const block_reference& block) noexcept;
 

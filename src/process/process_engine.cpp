@@ -3,6 +3,7 @@
 
 #include "sys/errors.hpp"
 #include "sys/futex.hpp"
+#include "sys/pidfd.hpp"
 
 #include <plait/errors.hpp>
 
@@ -209,6 +210,14 @@ std::size_t process_engine::status(process_worker_status* into, std::size_t coun
     return written;
 }
 
+void process_engine::signal_all(int signal) noexcept {
+    if (::getpid() != process_) return;
+    const std::lock_guard guard{mutex_};
+    for_each_lane([&](const parent_lane& lane) {
+        if (lane.process && !lane.ended) signal_process(lane.process, signal);
+    });
+}
+
 void process_engine::destroy(process_engine* engine) noexcept {
     if (::getpid() != engine->process_) return; // in a forked child: its threads and workers are not here
     {
@@ -251,6 +260,8 @@ bool cancel_in(process_engine& engine, process_task& task, process_cancel how) n
 void shut_down(process_engine& engine, bool wait, bool cancel_pending, bool kill) {
     engine.shutdown(wait, cancel_pending, kill);
 }
+
+void signal_workers(process_engine& engine, int signal) noexcept { engine.signal_all(signal); }
 
 std::size_t copy_status(process_engine& engine, process_worker_status* into, std::size_t count) {
     return engine.status(into, count);

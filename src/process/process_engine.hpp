@@ -43,6 +43,7 @@ class process_engine {
     bool cancel(process_task& task, process_cancel how) noexcept;
     void shutdown(bool wait, bool cancel_pending, bool kill);
     std::size_t status(process_worker_status* into, std::size_t count);
+    void signal_all(int signal) noexcept;
 
     /// Workers that the helper is asked for before it has answered: so many messages fit the socket's buffers
     /// in both directions, and neither side ever waits for the other to read.

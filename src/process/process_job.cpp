@@ -38,6 +38,8 @@ std::exception_ptr process_job_base::error_of(const process_result& result) cons
     }
     try {
         memory_reader in{result.bytes.data(), result.bytes.size()};
+        descriptor_list handles = result.descriptors;
+        in.descriptors = &handles;
         return read_exception(in, origin_of(result));
     } catch (...) {
         return std::current_exception();

@@ -34,6 +34,7 @@ process_pool::process_pool(process_pool_options options)
     o.has_initializer = options.initializer.given_;
     o.initializer = options.initializer.function_;
     o.initializer_arguments = std::move(options.initializer.arguments_);
+    o.initializer_descriptors = std::move(options.initializer.descriptors_);
     o.on_unhandled = std::move(options.on_unhandled);
     engine_ = detail::make_process_engine(std::move(o));
 }

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "process/process_worker.hpp"
 
+#include "process/descriptor_passing.hpp"
 #include "process/exception_types.hpp"
 #include "process/helper_protocol.hpp"
 #include "process/slot_stream.hpp"
@@ -72,6 +73,7 @@ constexpr int exit_without_parent = 0;
 struct worker_descriptors {
     int bell;
     int lifeline;
+    int post;
 };
 
 /// At the upper end, where a task that closes "its" 3 does not hit them, and where what it opens next does
@@ -81,21 +83,23 @@ worker_descriptors numbers_for_ours() noexcept {
     rlimit limit{most, most};
     ::getrlimit(RLIMIT_NOFILE, &limit);
     const int end = static_cast<int>(std::min(limit.rlim_cur, most));
-    return {end - 2, end - 1};
+    return {end - 3, end - 2, end - 1};
 }
 
 worker_descriptors arrange_descriptors(worker_start& start) noexcept {
     const worker_descriptors ours = numbers_for_ours();
     // What was received has the lowest numbers that were free.
-    if (start.bell.get() >= ours.bell || start.lifeline.get() >= ours.bell ||
+    if (start.bell.get() >= ours.bell || start.lifeline.get() >= ours.bell || start.post.get() >= ours.bell ||
         ::dup3(start.bell.get(), ours.bell, O_CLOEXEC) < 0 ||
-        ::dup3(start.lifeline.get(), ours.lifeline, O_CLOEXEC) < 0)
+        ::dup3(start.lifeline.get(), ours.lifeline, O_CLOEXEC) < 0 ||
+        ::dup3(start.post.get(), ours.post, O_CLOEXEC) < 0)
         ::_exit(exit_without_parent);
     (void)start.bell.release();
     (void)start.lifeline.release();
+    (void)start.post.release();
     (void)start.memory.release();
     ::close_range(STDERR_FILENO + 1, static_cast<unsigned>(ours.bell) - 1, 0);
-    ::close_range(static_cast<unsigned>(ours.lifeline) + 1, ~0U, 0);
+    ::close_range(static_cast<unsigned>(ours.post) + 1, ~0U, 0);
     return ours;
 }
 
@@ -114,7 +118,7 @@ void tie_to_parent(int lifeline) noexcept {
 class process_worker {
   public:
     process_worker(std::byte* memory, worker_descriptors ours) noexcept
-        : lane_{memory}, port_{lane_, ours.bell}, lifeline_{ours.lifeline} {}
+        : lane_{memory}, port_{lane_, ours.bell}, lifeline_{ours.lifeline}, post_{ours.post} {}
 
     void run() noexcept {
         this_worker().is_worker = true;
@@ -126,13 +130,15 @@ class process_worker {
             // Large arguments need the bell. Where the task before has closed it, that is not to cost this
             // one.
             if ((slot.flags & arguments_streamed) != 0 && !port_.can_ring()) ::_exit(exit_without_bell);
+            if ((slot.flags & arguments_hold_handles) != 0 && !(port_.can_ring() && post_.is_ours()))
+                ::_exit(exit_without_bell);
             // The claim comes before anything is read: from here on our death costs this task.
             if (slot.state.claim(generation)) {
                 const std::int64_t started = monotonic_now();
                 slot.started.store(started, order::release);
                 // A parent that misses it keeps its copy until it looks for another reason; so the claim's
                 // order is enough.
-                if (slot.size >= large_arguments) port_.ring();
+                if (slot.size >= large_arguments || (slot.flags & arguments_hold_handles) != 0) port_.ring();
                 perform(slot);
                 slot.elapsed =
                     static_cast<std::uint32_t>(std::min<std::int64_t>(monotonic_now() - started, ~0U));
@@ -179,6 +185,12 @@ class process_worker {
         identity.deadline = 0;
         slot_reader in{port_, slot};
         slot_writer out{port_, slot};
+        descriptor_list received;
+        descriptor_list given;
+        in.descriptors = &received;
+        out.descriptors = &given;
+        if ((slot.flags & arguments_hold_handles) != 0 && !post_.receive(received))
+            ::_exit(exit_without_bell);
         result_kind kind = result_kind::value;
         try {
             call(slot, in, out);
@@ -192,11 +204,20 @@ class process_worker {
             kind = result_kind::exception;
             report(out, std::current_exception());
         }
+        if (!given.all.empty()) {
+            try {
+                post_.send(given);
+            } catch (...) {
+                kind = result_kind::exception;
+                report(out, std::current_exception());
+            }
+        }
         in.drain();
         // A worker whose initialiser has closed them must not become ready: its successors would do the same,
         // for ever.
         if ((slot.flags & setup_task) != 0 && (!port_.can_ring() || ::fcntl(lifeline_, F_GETFD) < 0))
             ::_exit(exit_without_bell);
+        if (!given.all.empty()) slot.flags |= result_holds_handles;
         slot.size = out.finish();
         slot.kind = kind;
         identity.task = 0;
@@ -234,6 +255,7 @@ class process_worker {
     lane_view lane_;
     worker_port port_;
     int lifeline_;
+    worker_post post_;
     std::string name_; // of the task
 };
 

@@ -78,7 +78,9 @@ class basic_slot_state {
 
     bool step(std::uint32_t generation, slot_phase from, slot_phase to) noexcept {
         std::uint32_t expected = word(generation, from);
-        return word_.compare_exchange(expected, word(generation, to), order::acq_rel, order::acquire);
+        // seq_cst: a worker that has claimed rings if it needs the parent (for descriptors); pairs with the
+        // parent's look at this word after it has announced its sleep, as in finish().
+        return word_.compare_exchange(expected, word(generation, to), order::seq_cst, order::acquire);
     }
 
     typename Policy::template atomic<std::uint32_t> word_{0};

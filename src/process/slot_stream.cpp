@@ -3,6 +3,8 @@
 
 #include "sys/futex.hpp"
 
+#include <plait/detail/bytes.hpp>
+
 #include <fcntl.h>
 #include <unistd.h>
 
@@ -111,6 +113,7 @@ slot_writer::slot_writer(worker_port& port, lane_slot& slot) noexcept : port_{po
 
 void slot_writer::restart() noexcept {
     next_ = begin_;
+    if (descriptors != nullptr) descriptors->all.clear();
     sent_ = 0; // the parent keeps what is already there, and takes the last `size` bytes
 }
 

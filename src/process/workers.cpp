@@ -44,6 +44,9 @@ void process_engine::hire(std::uint32_t worker) {
     socket_pair lifeline = make_stream_pair();
     lane->lifeline = std::move(lifeline.near);
     lane->lifeline_far = std::move(lifeline.far);
+    socket_pair post = make_message_pair();
+    lane->post = std::move(post.near);
+    lane->post_far = std::move(post.far);
     if (options_.start_timeout != 0) lane->start_deadline = monotonic_now() + options_.start_timeout;
 
     auto* task = new first_task;
@@ -55,6 +58,7 @@ void process_engine::hire(std::uint32_t worker) {
         out.put(static_cast<std::uint8_t>(options_.has_initializer ? 1 : 0));
         out.write(options_.initializer_arguments.data(), options_.initializer_arguments.size());
         out.finish();
+        task->descriptors = options_.initializer_descriptors;
     } catch (...) {
         task->drop_reference();
         throw;
@@ -102,8 +106,8 @@ int process_engine::ask_helper_for(parent_lane& lane) noexcept {
         if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, helper_.channel(), &event) != 0) return errno;
         helper_watched_ = true;
     }
-    const int error =
-        helper_.fork(lane.worker, lane.number, lane.memory.get(), bell_.get(), lane.lifeline_far.get());
+    const int error = helper_.fork(lane.worker, lane.number, lane.memory.get(), bell_.get(),
+                                   lane.lifeline_far.get(), lane.post_far.get());
     lane.asked = error == 0;
     lane.answer_deadline = monotonic_now() + patience_with_answer;
     return error;
@@ -139,6 +143,7 @@ void process_engine::read_helper() noexcept {
             // other end.
             lane->memory.reset();
             lane->lifeline_far.reset();
+            lane->post_far.reset();
             watch_worker(*lane);
             if (lane->killed_by_us) lane->kill(); // asked for before it had a pid
             break;

@@ -110,6 +110,21 @@ class Parallel(support.CommandTest):
         self.assertEqual(1, self.run_example("wordcount", "missing").returncode)
 
 
+class Team(support.CommandTest):
+    def test_TheHeatIsTheSameOverEveryExecutorAndForEveryNumberOfMembers(self):
+        program = os.path.join(os.path.dirname(support.binary), "examples", "team")
+        results = set()
+        for kind, members in (("threads", 1), ("threads", 4), ("loop", 5), ("loops", 3), ("processes", 2), ("processes", 6)):
+            done = subprocess.run([program, kind, str(members), "50"], capture_output=True, text=True,
+                                  env=support.clean_environment(), timeout=support.WATCHDOG, check=True)
+            start = f"{members} members over {kind}: warmest "
+            self.assertTrue(done.stdout.startswith(start), done.stdout)
+            results.add(done.stdout[len(start):])
+        self.assertEqual(1, len(results), results)
+        self.assertEqual(1, subprocess.run([program, "serial", "2"], capture_output=True, env=support.clean_environment(),
+                                           timeout=support.WATCHDOG).returncode)
+
+
 class Programs(support.CommandTest):
     def command(self, name, language):
         if language == "python":

@@ -25,15 +25,30 @@
 #include <plait/offload.hpp>
 #include <plait/once.hpp>
 #include <plait/parallel.hpp>
+#include <plait/pipe.hpp>
 #include <plait/plait.hpp>
+#include <plait/process.hpp>
+#include <plait/process_channel.hpp>
 #include <plait/process_pool.hpp>
+#include <plait/process_sync.hpp>
 #include <plait/select.hpp>
 #include <plait/serialize.hpp>
+#include <plait/shared_array.hpp>
+#include <plait/team.hpp>
 #include <plait/trace.hpp>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
+
+/// What they send. Apart: the serialiser would take `prelude::save` for theirs.
+namespace messages {
+struct reply {};
+struct request {
+    std::string what;
+    int number = 0;
+};
+} // namespace messages
 
 /// What the examples use and do not show.
 namespace prelude {
@@ -41,7 +56,8 @@ namespace prelude {
 using namespace std::chrono_literals;
 
 struct page {};
-struct reply {};
+using messages::reply;
+using messages::request;
 struct user {};
 struct order {};
 struct picture {};
@@ -71,6 +87,15 @@ inline plait::task<> work(int) { co_return; }
 inline plait::task<> say_goodbye(int) { co_return; }
 inline plait::task<> answer_to(plait::io::socket) { co_return; }
 inline plait::task<> echo(plait::io::socket) { co_return; }
+inline void warm_up(plait::shared_array<double>, int, int) {}
+inline void answer_all(const plait::pipe<reply, request>&) {}
+inline void count_up(const plait::pipe_sender<int>&) {}
+inline long count_all(const plait::process_channel<std::string>&) { return 0; }
+inline void wait_and_run(const plait::process_event&) {}
+inline void read_from_disk() {}
+inline std::vector<double> strip_of(std::size_t, std::size_t) { return {}; }
+inline const std::vector<double>& own_rows(const std::vector<double>& r) { return r; }
+inline void relax(std::vector<double>&) {}
 inline int build_index(int) { return 0; }
 inline int n = 1;
 inline long fib(plait::thread_pool&, int k) { return k; }

@@ -6,8 +6,8 @@ import re
 import tree
 
 # Section: how many behaviours it has. E executors and futures, W wait, M map, S shutdown, L worker_local, P process_pool,
-# C coroutines, Y channels and locks, X run and Ctrl-C.
-SECTIONS = {"E": 23, "W": 11, "M": 10, "S": 12, "L": 5, "P": 27, "C": 30, "Y": 13, "X": 6}
+# I what stands between processes, C coroutines, Y channels and locks, X run and Ctrl-C.
+SECTIONS = {"E": 23, "W": 11, "M": 10, "S": 12, "L": 5, "P": 27, "I": 13, "C": 30, "Y": 13, "X": 6}
 
 CPP = re.compile(r"^\s*(?:TYPED_)?TEST(?:_F|_P)?\(\s*\w+\s*,\s*([A-Z]\d+)_\w+\s*\)", re.M)
 PYTHON = re.compile(r"^\s*def test_([A-Z]\d+)_\w+\(", re.M)

@@ -15,6 +15,7 @@ class output_archive final : public cereal::OutputArchive<output_archive, cereal
     explicit output_archive(byte_writer& out)
         : cereal::OutputArchive<output_archive, cereal::AllowEmptyClassElision>{this}, out_{out} {}
     void save_binary(const void* data, std::size_t size) { out_.write(data, size); }
+    byte_writer& writer() noexcept { return out_; }
 
   private:
     byte_writer& out_;
@@ -34,13 +35,19 @@ class input_archive final : public cereal::InputArchive<input_archive, cereal::A
 /// Bytes that mean the same in another process, and that neither cereal nor the user wants to see.
 template <class T>
 concept bitwise =
-    std::is_trivially_copyable_v<T> && !std::is_pointer_v<T> && !std::is_void_v<T> &&
+    std::is_trivially_copyable_v<T> && !std::is_pointer_v<T> && !std::is_void_v<T> && !is_handle<T> &&
     send_problem_of<T>() == send_problem::none &&
     (trivially_sendable<T> || known_template<T>::known || !known_to_cereal<T> || std::is_scalar_v<T>);
 
+/// One of cereal's own wrappers? They are asked about as well, where what they wrap has a base of ours.
+template <class T>
+consteval bool is_of_cereal() {
+    return contains(__PRETTY_FUNCTION__, "T = cereal::");
+}
+
 /// Classes that nobody has told cereal about: their bytes, or member by member.
 template <class T>
-concept ours = std::is_class_v<T> && !known_template<T>::known && !known_to_cereal<T> &&
+concept ours = std::is_class_v<T> && !is_of_cereal<T>() && !known_template<T>::known && !known_to_cereal<T> &&
                send_problem_of<T>() == send_problem::none;
 
 // What the archives know. Names and shape are cereal's.
@@ -98,6 +105,41 @@ inline void CEREAL_LOAD_FUNCTION_NAME(input_archive& archive, std::filesystem::p
     std::filesystem::path::string_type text;
     archive(text);
     path = std::move(text);
+}
+
+/// What a handle has: `void save_handle(byte_writer&) const` and `static T load_handle(byte_reader&)`,
+/// private.
+struct handle_access {
+    template <class T>
+    static void save(byte_writer& out, const T& handle) {
+        handle.save_handle(out);
+    }
+    template <class T>
+    static T load(byte_reader& in) {
+        return T::load_handle(in);
+    }
+};
+template <class T>
+    requires is_handle<T>
+void CEREAL_SAVE_FUNCTION_NAME(output_archive& archive, const T& handle) {
+    handle_access::save(archive.writer(), handle);
+}
+template <class T>
+    requires is_handle<T>
+void CEREAL_LOAD_FUNCTION_NAME(input_archive& archive, T& handle) {
+    handle = handle_access::load<T>(archive.reader());
+}
+/// What is moved into a task is the task's, as with executors of this process: nothing of it stays here, and
+/// no handle in it.
+template <class Argument, class T>
+void give_up([[maybe_unused]] T& argument) noexcept {
+    if constexpr (std::is_lvalue_reference_v<Argument>)
+        return;
+    else if constexpr (is_handle<T>)
+        argument = T{};
+    else if constexpr (!std::is_trivially_copyable_v<T> && std::is_nothrow_move_constructible_v<T>)
+        [[maybe_unused]]
+        const T gone{std::move(argument)};
 }
 
 template <class T>

@@ -4,8 +4,10 @@
 #include <cstddef>
 #include <cstdint>
 #include <cstring>
+#include <plait/detail/atomic.hpp>
 #include <type_traits>
 #include <utility>
+#include <vector>
 
 namespace plait::detail {
 
@@ -59,6 +61,45 @@ class [[gnu::visibility("default")]] byte_buffer {
     std::size_t capacity_ = 0;
 };
 
+/// An open descriptor that several owners share; the last one closes it.
+class [[gnu::visibility("default")]] shared_descriptor {
+  public:
+    shared_descriptor() noexcept = default;
+    /// Takes over an open descriptor, also if it throws bad_alloc: then it is closed.
+    explicit shared_descriptor(int owned);
+    shared_descriptor(const shared_descriptor& other) noexcept : counted_{other.counted_} {
+        if (counted_ != nullptr) counted_->owners.fetch_add(1, order::relaxed);
+    }
+    shared_descriptor(shared_descriptor&& other) noexcept
+        : counted_{std::exchange(other.counted_, nullptr)} {}
+    shared_descriptor& operator=(shared_descriptor other) noexcept {
+        std::swap(counted_, other.counted_);
+        return *this;
+    }
+    ~shared_descriptor() {
+        // acq_rel: the last one closes it after what the others have done with it.
+        if (counted_ != nullptr && counted_->owners.fetch_sub(1, order::acq_rel) == 1) close_last();
+    }
+
+    int get() const noexcept { return counted_ != nullptr ? counted_->fd : -1; }
+    explicit operator bool() const noexcept { return counted_ != nullptr; }
+    bool operator==(const shared_descriptor& other) const noexcept { return counted_ == other.counted_; }
+
+  private:
+    struct counted {
+        atomic<std::uint32_t> owners{1};
+        int fd = -1;
+    };
+    void close_last() noexcept;
+    counted* counted_ = nullptr;
+};
+
+/// The descriptors that an encoded value mentions, by position. An empty one is a hole: the receiver may not
+/// have more open files.
+struct descriptor_list {
+    std::vector<shared_descriptor> all;
+};
+
 /// Where encoded values go: a window that is written directly, and what happens when it is full.
 class [[gnu::visibility("default")]] byte_writer {
   public:
@@ -79,6 +120,9 @@ class [[gnu::visibility("default")]] byte_writer {
     void put(const T& value) {
         write(&value, sizeof(T));
     }
+
+    /// Where the descriptors of handles go; null: only bytes travel this way.
+    descriptor_list* descriptors = nullptr;
 
   protected:
     ~byte_writer() = default;
@@ -117,6 +161,13 @@ class [[gnu::visibility("default")]] byte_reader {
     /// request for memory.
     void expect(std::uint64_t count, std::size_t size) const;
 
+    /// Those that came with the bytes; null: none.
+    descriptor_list* descriptors = nullptr;
+    /// All handles have been read: from here on theirs are the only copies, and what they close is closed.
+    void forget_descriptors() noexcept {
+        if (descriptors != nullptr) descriptors->all.clear();
+    }
+
   protected:
     ~byte_reader() = default;
     virtual void underflow(std::byte* to, std::size_t count) = 0;
@@ -154,5 +205,11 @@ class [[gnu::visibility("default")]] memory_reader final : public byte_reader {
   private:
     void underflow(std::byte* to, std::size_t count) override;
 };
+
+/// A handle mentions its descriptor: it goes to the list of whoever writes. Throws logic_error where only
+/// bytes travel.
+[[gnu::visibility("default")]] void put_descriptor(byte_writer& out, const shared_descriptor& descriptor);
+/// The other side. Throws system_error (EMFILE) for a hole, runtime_error for what cannot be.
+[[gnu::visibility("default")]] shared_descriptor take_descriptor(byte_reader& in);
 
 } // namespace plait::detail

@@ -32,54 +32,6 @@ struct worker_callable {
 /// Makes the error of an argument's loader, from within its handler: which argument, and why.
 [[noreturn, gnu::visibility("default")]] void throw_unreadable_argument(std::size_t number);
 
-template <class F>
-void encode_callable(byte_writer& out, const F& f) {
-    if constexpr (is_function_pointer<F>) {
-        write_place(out, reinterpret_cast<const void*>(f));
-    } else if constexpr (std::is_member_function_pointer_v<F>) {
-        // The Itanium ABI's two words: an address (or, with the lowest bit set, an offset in the table of
-        // virtual functions), and an adjustment. AArch64 has that bit in the second word.
-        std::uintptr_t words[2] = {};
-        static_assert(sizeof(F) == sizeof(words));
-        std::memcpy(words, &f, sizeof(words));
-#if defined(__aarch64__)
-        const bool is_virtual = (words[1] & 1) != 0;
-#else
-        const bool is_virtual = (words[0] & 1) != 0;
-#endif
-        out.put(static_cast<std::uint8_t>(is_virtual));
-        out.put(words[1]);
-        if (is_virtual)
-            out.put(words[0]);
-        else
-            write_place(out, reinterpret_cast<const void*>(words[0]));
-    } else if constexpr (!std::is_empty_v<F>) {
-        encode(out, f);
-    }
-}
-
-template <class F>
-F decode_callable(byte_reader& in) {
-    if constexpr (is_function_pointer<F>) {
-        return reinterpret_cast<F>(read_place(in));
-    } else if constexpr (std::is_member_function_pointer_v<F>) {
-        const bool is_virtual = in.take<std::uint8_t>() != 0;
-        std::uintptr_t words[2] = {};
-        words[1] = in.take<std::uintptr_t>();
-        words[0] = is_virtual ? in.take<std::uintptr_t>() : reinterpret_cast<std::uintptr_t>(read_place(in));
-        F f;
-        std::memcpy(&f, words, sizeof(words));
-        return f;
-    } else if constexpr (std::is_empty_v<F>) {
-        // It has no state, so any bytes are it; C++20 closures without captures are default-constructible,
-        // but other empty classes need not be.
-        alignas(F) std::byte raw[sizeof(F)] = {};
-        return *std::launder(reinterpret_cast<F*>(raw));
-    } else {
-        return decode<F>(in);
-    }
-}
-
 template <class T, std::size_t Number>
 T decode_argument(byte_reader& in) {
     try {
@@ -106,6 +58,7 @@ struct process_call {
             return std::tuple<worker_callable<F>, Args...>{worker_callable<F>{std::move(f)},
                                                            decode_argument<Args, I + 1>(in)...};
         }(std::index_sequence_for<Args...>{});
+        in.forget_descriptors();
         auto ended = std::apply([](auto&&... part) { return worker_executor().submit(std::move(part)...); },
                                 std::move(call));
         if constexpr (std::is_void_v<result>)

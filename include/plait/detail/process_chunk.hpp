@@ -27,15 +27,17 @@ struct process_chunk {
         byte_buffer bytes;
         in.read(bytes.extend(size), size);
         memory_reader items{bytes.data(), size};
-        for (; left != 0; --left) run_one(f, items, out);
+        items.descriptors = in.descriptors;
+        for (; left != 0; --left) run_one(f, items, out, left == 1);
     }
 
-    static void run_one(const F& f, byte_reader& in, byte_writer& out) {
+    static void run_one(const F& f, byte_reader& in, byte_writer& out, bool last) {
         const outcome<R> result = detail::outcome_of([&]() -> R {
             auto call = [&]<std::size_t... I>(std::index_sequence<I...>) {
                 return std::tuple<worker_callable<F>, Args...>{worker_callable<F>{f},
                                                                decode_argument<Args, I + 1>(in)...};
             }(std::index_sequence_for<Args...>{});
+            if (last) in.forget_descriptors();
             return std::apply([](auto&&... part) { return worker_executor().submit(std::move(part)...); },
                               std::move(call))
                 .get();

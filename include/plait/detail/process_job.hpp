@@ -57,11 +57,13 @@ class process_job final : public future_state<R>, public process_job_base, publi
         outcome<R> value = error ? outcome<R>{std::move(error)} : outcome_of([&]() -> R {
             if constexpr (!std::is_void_v<R>) {
                 memory_reader in{result.bytes.data(), result.bytes.size()};
+                in.descriptors = &result.descriptors;
                 return process_result_codec<R>::read(in, origin_of(result));
             }
         });
         result.bytes.release();
         this->arguments.release();
+        this->descriptors.all.clear();
         leave_registry();
         this->finish(std::move(value));
     }

@@ -22,6 +22,7 @@ struct process_result {
     };
     kind what = kind::cancelled;
     byte_buffer bytes;
+    descriptor_list descriptors; // of the handles in it
     std::exception_ptr error;
     int pid = 0;
     std::uint32_t worker = 0;
@@ -37,8 +38,9 @@ class [[gnu::visibility("default")]] process_task {
 
     // What the submitter fills in.
     code_place function = elsewhere;
-    byte_buffer arguments; // kept while the task can move to another worker, or has retries left
-    const char* name = ""; // lives as long as the task
+    byte_buffer arguments;       // kept while the task can move to another worker, or has retries left
+    descriptor_list descriptors; // of the handles in them; kept as long as they are
+    const char* name = "";       // lives as long as the task
     int retries = 0;
     int priority = 1;         // 0 high, 1 normal, 2 low
     std::int64_t timeout = 0; // nanoseconds from its start; 0: none
@@ -70,10 +72,11 @@ class [[gnu::visibility("default")]] process_task {
     atomic<std::uint32_t> references_{1};
     // The rest is guarded by the engine's lock.
     stage stage_ = stage::fresh;
-    std::uint64_t number_ = 0; // the order of submission; moved tasks keep it
-    int attempts_ = 0;         // that a worker has begun
-    std::uint64_t fed_ = 0;    // argument bytes streamed, this attempt
-    byte_buffer incoming_;     // streamed result bytes, this attempt
+    std::uint64_t number_ = 0;      // the order of submission; moved tasks keep it
+    int attempts_ = 0;              // that a worker has begun
+    std::uint64_t fed_ = 0;         // argument bytes streamed, this attempt
+    bool descriptors_sent_ = false; // this attempt
+    byte_buffer incoming_;          // streamed result bytes, this attempt
     class parent_lane* lane_ = nullptr;
     std::uint64_t index_ = 0; // its slot there
     enum class doom : std::uint8_t { none, cancelled, timed_out, killed } doom_ = doom::none;
@@ -89,6 +92,7 @@ struct process_engine_options {
     code_place initializer = elsewhere;
     bool has_initializer = false;
     byte_buffer initializer_arguments;
+    descriptor_list initializer_descriptors;
     unhandled_handler on_unhandled;
 };
 
@@ -118,6 +122,8 @@ enum class process_cancel : std::uint8_t { queued_only, kill };
                                               process_cancel how) noexcept;
 [[gnu::visibility("default")]] void shut_down(process_engine& engine, bool wait, bool cancel_pending,
                                               bool kill);
+/// Sends a signal to every worker's process.
+[[gnu::visibility("default")]] void signal_workers(process_engine& engine, int signal) noexcept;
 [[gnu::visibility("default")]] std::size_t copy_status(process_engine& engine, process_worker_status* into,
                                                        std::size_t count);
 

@@ -126,6 +126,13 @@ template <class C, class D> struct known_template<std::chrono::time_point<C, D>>
 template <> struct known_template<std::filesystem::path> : sendable_as_is {};
 // clang-format on
 
+/// Handles: their descriptors travel beside the bytes, see handle_access. Each says so itself.
+template <class T>
+inline constexpr bool is_handle = false;
+template <class T>
+    requires is_handle<T>
+struct known_template<T> : sendable_as_is {};
+
 template <class T>
 inline constexpr bool is_view = false;
 template <class C, class Traits>

@@ -1,0 +1,82 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "process/descriptor_passing.hpp"
+
+#include "sys/errors.hpp"
+#include "sys/futex.hpp"
+
+#include <sys/socket.h>
+
+#include <cerrno>
+#include <ctime>
+
+namespace plait::detail {
+namespace {
+
+constexpr std::byte mark{0x70};
+constexpr std::int64_t patience = 5'000'000'000;
+
+} // namespace
+
+std::vector<int> numbers_of(const descriptor_list& list) {
+    std::vector<int> numbers;
+    numbers.reserve(list.all.size());
+    for (const shared_descriptor& d : list.all) numbers.push_back(d.get());
+    return numbers;
+}
+
+descriptor_list to_list(std::vector<unique_fd>&& received) {
+    descriptor_list list;
+    list.all.reserve(received.size());
+    for (unique_fd& fd : received)
+        list.all.push_back(fd ? shared_descriptor{fd.release()} : shared_descriptor{});
+    return list;
+}
+
+int pass_descriptors(int socket, const descriptor_list& list, bool wait) noexcept {
+    try {
+        return send_parcel(socket, std::span{&mark, 1}, {}, numbers_of(list), wait);
+    } catch (...) {
+        return ENOMEM;
+    }
+}
+
+int receive_descriptors(int socket, descriptor_list& into, bool wait) noexcept {
+    std::byte got{};
+    parcel message = receive_parcel(socket, std::span{&got, 1}, {}, wait);
+    if (message.error != 0) return message.error;
+    if (message.ended || message.size != 1 || got != mark) return EBADMSG;
+    try {
+        into = to_list(std::move(message.descriptors));
+        return 0;
+    } catch (...) {
+        return ENOMEM;
+    }
+}
+
+worker_post::worker_post(int socket) noexcept : socket_{socket}, cookie_{cookie()} {}
+
+std::uint64_t worker_post::cookie() const noexcept {
+    std::uint64_t value = 0;
+    socklen_t size = sizeof(value);
+    return ::getsockopt(socket_, SOL_SOCKET, SO_COOKIE, &value, &size) == 0 ? value : 0;
+}
+
+bool worker_post::is_ours() const noexcept { return cookie_ != 0 && cookie() == cookie_; }
+
+// The parent takes a result's message when it takes the result, without waiting for us: there will be room.
+void worker_post::send(const descriptor_list& list) {
+    if (!is_ours())
+        throw_errno(EBADF, "process_pool: the handles in the result cannot be sent: the task has closed "
+                           "descriptors that are not its own");
+    const std::int64_t until = monotonic_now() + patience;
+    int error = 0;
+    while (is_full(error = pass_descriptors(socket_, list, true)) && monotonic_now() < until) {
+        const timespec pause{0, pause_when_full};
+        ::nanosleep(&pause, nullptr);
+    }
+    if (error != 0)
+        throw_errno(error, "process_pool: the " + std::to_string(list.all.size()) +
+                               " handles in the result cannot be sent");
+}
+
+} // namespace plait::detail
