@@ -2,6 +2,7 @@
 #include <plait/testing_faults.hpp>
 
 #include "sys/direct_call.hpp"
+#include "testing/by_name.hpp"
 #include "testing/fault_state.hpp"
 #include "testing/simulation.hpp"
 
@@ -170,6 +171,9 @@ class sweeper {
 std::string_view name_of(fault_point p) noexcept { return names[static_cast<std::size_t>(p)]; }
 
 fault_injection::fault_injection(fault_point point, std::uint64_t first, bool from_then_on) {
+    if (names_are_taken)
+        throw std::logic_error{"testing::fault_injection: not under a sanitizer, which has the names of the "
+                               "system's calls itself"};
     faults::take_their_places();
     real::take_their_places();
     int none = -1;

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The names at which a test makes calls fail (see fault_point). pthread_create is in simulated_calls_linux.cpp.
+#include "testing/by_name.hpp"
 #include "testing/fault_state.hpp"
 
 #include <dlfcn.h>
@@ -58,6 +59,8 @@ void give_back(void* p) noexcept {
 
 namespace faults = plait::testing::faults;
 using plait::testing::fault_point;
+
+#ifndef PLAIT_NAMES_ARE_TAKEN
 
 // operator new and delete: the C++ library's others come to these.
 void* operator new(std::size_t size) { return faults::allocate_or_throw(size, 0); }
@@ -204,3 +207,5 @@ extern "C" {
 
 } // extern "C"
 // NOLINTEND(readability-identifier-naming)
+
+#endif

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The C library's names for what waits, wakes and tells the time. The linker takes these for the program and its
 // libraries; outside of a run each passes the call on.
+#include "testing/by_name.hpp"
 #include "testing/fault_state.hpp"
 #include "testing/simulation.hpp"
 
@@ -162,6 +163,8 @@ int epoll(simulation& s, int fd, epoll_event* events, int room, std::int64_t unt
 
 using plait::testing::simulation;
 
+#ifndef PLAIT_NAMES_ARE_TAKEN
+
 // NOLINTBEGIN(readability-identifier-naming)
 extern "C" {
 
@@ -311,3 +314,5 @@ extern "C" {
 
 } // extern "C"
 // NOLINTEND(readability-identifier-naming)
+
+#endif

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "testing/simulation.hpp"
 
+#include "testing/by_name.hpp"
+
 #include "strand/pool_engine.hpp"
 #include "sys/direct_call.hpp"
 
@@ -327,6 +329,9 @@ run_result simulation::run() {
 
 run_result run(std::uint64_t seed, const std::function<void()>& fn) {
     if (!fn) throw std::invalid_argument{"testing::run: no function"};
+    if (names_are_taken)
+        throw std::logic_error{
+            "testing::run: not under a sanitizer, which has the names of the system's calls itself"};
     if (simulation::here()) throw std::logic_error{"testing::run: called within a run"};
     // Kept if its threads wait for ever: they stand on it.
     auto s = std::make_unique<simulation>(seed, fn);

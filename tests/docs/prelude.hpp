@@ -35,6 +35,7 @@
 #include <plait/serialize.hpp>
 #include <plait/shared_array.hpp>
 #include <plait/team.hpp>
+#include <plait/testing.hpp>
 #include <plait/trace.hpp>
 #include <span>
 #include <string>
