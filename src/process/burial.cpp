@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "process/process_engine.hpp"
 #include "process/slot_stream.hpp"
+#include "sys/errors.hpp"
 #include "sys/futex.hpp"
 
 #include <plait/errors.hpp>
@@ -45,33 +46,73 @@ std::exception_ptr broken_by(const std::exception_ptr& cause) noexcept {
     }
 }
 
+std::string cause_of(const parent_lane& lane, const worker_lost::details& d) {
+    if (lane.killed_by_us) return lane.killed_because;
+    const bool exited = lane.exit_known && lane.exit_code == CLD_EXITED;
+    if (exited && lane.exit_status == exit_without_bell)
+        return "its task closed descriptors that are not its own";
+    if (d.signal == SIGKILL)
+        return "from outside, not by the pool: if nobody else did it, likely the kernel, short of memory "
+               "(see "
+               "dmesg)";
+    if (exited) return "a task must not end its process; return or throw instead";
+    return {};
+}
+
+std::string reason_of(const parent_lane& lane, const worker_lost::details& d) {
+    std::string reason = cause_of(lane, d);
+    if (d.attempts < 2) return reason;
+    return reason + (reason.empty() ? "" : "; ") + "it is not tried again, since it has ended " +
+           std::to_string(d.attempts) + " workers";
+}
+
+// How one attempt ended, for the message of the last one.
+void note_attempt(const parent_lane& lane, std::string& earlier) noexcept {
+    constexpr std::size_t enough = 200;
+    if (earlier.size() > enough) return;
+    try {
+        std::string how = "unknown";
+        if (lane.exit_known)
+            how = lane.exit_code == CLD_EXITED ? "exit status " + std::to_string(lane.exit_status)
+                                               : signal_text(lane.exit_status);
+        earlier += (earlier.empty() ? "" : ", ") + how;
+    } catch (...) { // it is only for the message
+    }
+}
+
 } // namespace
+
+death_report process_engine::report_of(const parent_lane& lane, const process_task* task) const {
+    death_report report;
+    worker_lost::details& d = report.details;
+    d.pid = lane.pid;
+    d.worker = lane.worker;
+    d.status = -1;
+    d.peak_memory = lane.peak_memory;
+    if (lane.exit_known && lane.exit_code == CLD_EXITED) d.status = lane.exit_status;
+    if (lane.exit_known && (lane.exit_code == CLD_KILLED || lane.exit_code == CLD_DUMPED)) {
+        d.signal = lane.exit_status;
+        d.status = 0;
+    }
+    if (task != nullptr) {
+        d.task = task->number_;
+        d.function = task->name;
+        d.attempts = task->attempts_;
+        d.most_attempts = task->retries + 1;
+        d.earlier = task->earlier_;
+        if (task->began_ != 0) d.duration = std::max<std::int64_t>(lane.ended_at - task->began_, 1);
+    }
+    d.reason = reason_of(lane, d);
+    if (lane.ended && !lane.killed_by_us) {
+        auto crash = std::make_unique<crash_record>(lane.view().crash());
+        if (crash->signal != 0 || crash->thrown != 0) report.crash = std::move(crash);
+    }
+    return report;
+}
 
 std::exception_ptr process_engine::lost(const parent_lane& lane, const process_task* task) const noexcept {
     try {
-        worker_lost::details d;
-        d.pid = lane.pid;
-        d.worker = lane.worker;
-        d.status = -1;
-        if (lane.exit_known && lane.exit_code == CLD_EXITED) d.status = lane.exit_status;
-        if (lane.exit_known && (lane.exit_code == CLD_KILLED || lane.exit_code == CLD_DUMPED)) {
-            d.signal = lane.exit_status;
-            d.status = 0;
-        }
-        if (task != nullptr) {
-            d.task = task->number_;
-            d.function = task->name;
-            d.attempts = task->attempts_;
-        }
-        if (lane.killed_by_us)
-            d.reason = lane.killed_because;
-        else if (lane.exit_known && lane.exit_code == CLD_EXITED && lane.exit_status == exit_without_bell)
-            d.reason = "its task closed descriptors that are not its own";
-        else if (d.signal == SIGKILL)
-            d.reason = "not sent by the pool; if nobody else did, the kernel was short of memory (see dmesg)";
-        else if (lane.exit_known && lane.exit_code == CLD_EXITED)
-            d.reason = "a task must not end its process; return or throw instead";
-        return std::make_exception_ptr(worker_lost{std::move(d)});
+        return error_of(report_of(lane, task));
     } catch (...) {
         return std::current_exception();
     }
@@ -80,6 +121,7 @@ std::exception_ptr process_engine::lost(const parent_lane& lane, const process_t
 void process_engine::end_held_task(parent_lane& lane, process_task& task, std::vector<ending>& ended) {
     ++task.attempts_;
     if (task.doom_ == process_task::doom::none && !killing_ && task.attempts_ <= task.retries) {
+        note_attempt(lane, task.earlier_);
         pending_.put_back(task);
         return;
     }
@@ -100,7 +142,11 @@ void process_engine::end_held_task(parent_lane& lane, process_task& task, std::v
     case process_task::doom::none:
     case process_task::doom::killed:
         result.what = process_result::kind::failed;
-        result.error = lost(lane, &task);
+        try {
+            ended.back().death = std::make_unique<death_report>(report_of(lane, &task));
+        } catch (...) {
+            result.error = std::current_exception(); // only memory can be short here
+        }
         break;
     }
 }
@@ -130,6 +176,8 @@ bool process_engine::bury_if_dead(parent_lane& lane, std::int64_t now, std::vect
                 shutdown_error{"process_pool: shut down with .kill before the task was begun"});
         } else {
             lane.view().slot(index).state.bury(lane_view::generation(index));
+            task->began_ = lane.started(index);
+            if (task->began_ < 0 || task->began_ > lane.ended_at) task->began_ = 0; // a damaged lane
             end_held_task(lane, *task, ended);
         }
     }

@@ -25,7 +25,8 @@ void lane_view::construct(std::byte* memory, std::uint32_t worker_number) {
     auto* header = new (memory) lane_header{};
     header->number = worker_number;
     for (std::size_t i = 0; i < slots_per_lane; ++i)
-        new (memory + slots_offset + i * sizeof(lane_slot)) lane_slot{};
+        new (memory + lane_slots_offset + i * sizeof(lane_slot)) lane_slot{};
+    new (memory + lane_crash_offset) crash_record{};
 }
 
 std::size_t ring_available(const ring_positions& positions) noexcept {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "process/crash_record.hpp"
 #include "process/slot_state.hpp"
 #include "sys/memory.hpp"
 
@@ -86,8 +87,12 @@ inline constexpr block_class block_classes[] = {
     {4096, 64}, {std::size_t{64} << 10, 16}, {std::size_t{1} << 20, 2}};
 inline constexpr std::size_t ring_capacity = std::size_t{8} << 20;
 
+inline constexpr std::size_t lane_slots_offset = 4096;
+static_assert(sizeof(lane_header) <= lane_slots_offset);
+/// Where a dying worker leaves its report.
+inline constexpr std::size_t lane_crash_offset = lane_slots_offset + sizeof(lane_slot) * slots_per_lane;
 inline constexpr std::size_t lane_arena_offset = std::size_t{128} << 10;
-static_assert(sizeof(lane_header) + sizeof(lane_slot) * slots_per_lane + 4096 <= lane_arena_offset);
+static_assert(lane_crash_offset + sizeof(crash_record) <= lane_arena_offset);
 
 constexpr std::size_t lane_arena_size() noexcept {
     std::size_t size = 0;
@@ -109,7 +114,10 @@ class lane_view {
 
     lane_header& header() const noexcept { return *reinterpret_cast<lane_header*>(memory_); }
     lane_slot& slot(std::uint64_t index) const noexcept {
-        return reinterpret_cast<lane_slot*>(memory_ + slots_offset)[index % slots_per_lane];
+        return reinterpret_cast<lane_slot*>(memory_ + lane_slots_offset)[index % slots_per_lane];
+    }
+    crash_record& crash() const noexcept {
+        return *reinterpret_cast<crash_record*>(memory_ + lane_crash_offset);
     }
     static std::uint32_t generation(std::uint64_t index) noexcept {
         return static_cast<std::uint32_t>(index / slots_per_lane);
@@ -120,8 +128,6 @@ class lane_view {
     }
 
   private:
-    static constexpr std::size_t slots_offset = 4096;
-    static_assert(sizeof(lane_header) <= slots_offset);
     std::byte* memory_ = nullptr;
 };
 

@@ -113,6 +113,7 @@ class parent_lane {
     bool exit_known = false;
     int exit_code = 0;
     int exit_status = 0;
+    std::int64_t peak_memory = 0; // bytes, when its end is known
     std::int64_t start_deadline = 0;
     std::int64_t stop_deadline = 0; // 0: not told to stop
     bool killed_by_us = false;

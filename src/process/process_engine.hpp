@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "process/death_report.hpp"
 #include "process/helper_client.hpp"
 #include "process/parent_lane.hpp"
 #include "process/pending_tasks.hpp"
@@ -62,6 +63,7 @@ class process_engine {
     struct ending {
         process_task* task;
         process_result result;
+        std::unique_ptr<death_report> death = nullptr; // becomes the result's error when it is told
     };
     struct seat { // of a worker
         std::unique_ptr<parent_lane> lane;
@@ -120,6 +122,7 @@ class process_engine {
     void start_failed(seat& s, start_failure how, const std::exception_ptr& cause, std::int64_t now) noexcept;
     std::int64_t count_start_failure(start_failure how, const std::exception_ptr& cause,
                                      std::int64_t now) noexcept;
+    death_report report_of(const parent_lane& lane, const process_task* task) const;
     std::exception_ptr lost(const parent_lane& lane, const process_task* task) const noexcept;
     template <class Function>
     void for_each_lane(Function function) {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "process/process_worker.hpp"
 
+#include "process/crash_handler.hpp"
 #include "process/exception_types.hpp"
 #include "process/helper_protocol.hpp"
 #include "process/slot_stream.hpp"
@@ -260,6 +261,7 @@ void run_worker(worker_start start) {
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
 
     if (lane_view{memory}.header().version == lane_version) {
+        watch_for_crashes(lane_view{memory}.crash());
         serial executor;
         executor_of_worker = &executor;
         process_worker{memory, ours}.run();

@@ -75,6 +75,7 @@ std::int64_t process_engine::turn(std::vector<ending>& ended) {
 void process_engine::deliver(std::vector<ending>& ended) noexcept {
     if (ended.empty()) return;
     for (ending& e : ended) {
+        if (e.death) e.result.error = error_of(std::move(*e.death));
         e.task->finished(std::move(e.result));
         e.task->drop_reference();
     }

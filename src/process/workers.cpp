@@ -152,6 +152,7 @@ void process_engine::read_helper() noexcept {
             lane->exit_known = true;
             lane->exit_code = reply.code;
             lane->exit_status = reply.status;
+            lane->peak_memory = reply.peak_memory;
             if (!lane->ended) {
                 lane->ended = true;
                 lane->ended_at = monotonic_now();

@@ -7,6 +7,7 @@
 #include <plait/detail/bytes.hpp>
 #include <plait/detail/identity.hpp>
 #include <plait/executor.hpp>
+#include <string>
 
 namespace plait::detail {
 
@@ -72,6 +73,8 @@ class [[gnu::visibility("default")]] process_task {
     stage stage_ = stage::fresh;
     std::uint64_t number_ = 0; // the order of submission; moved tasks keep it
     int attempts_ = 0;         // that a worker has begun
+    std::int64_t began_ = 0;   // the attempt that its worker died in; 0: not known
+    std::string earlier_;      // how earlier attempts ended
     std::uint64_t fed_ = 0;    // argument bytes streamed, this attempt
     byte_buffer incoming_;     // streamed result bytes, this attempt
     class parent_lane* lane_ = nullptr;
