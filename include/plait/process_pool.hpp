@@ -55,6 +55,10 @@ struct process_pool_options {
     detail::nanoseconds task_timeout = detail::nanoseconds::max();
     /// For the initializer.
     detail::nanoseconds start_timeout = std::chrono::seconds{30};
+    /// What tasks print is kept for `output_of(future)` (process_output.hpp) and worker_lost, rather than
+    /// printed where this program prints. Costs a task two wake-ups, since the pool has to take its output
+    /// before the next one prints.
+    bool capture_output = false;
     unhandled_handler on_unhandled = {};
 
     static constexpr int default_workers = -0x7fffffff - 1;

@@ -82,7 +82,7 @@ class [[gnu::visibility("default")]] worker_lost : public std::runtime_error {
         std::int64_t duration = 0;    ///< nanoseconds from the task's begin to the worker's end; 0: not known
         std::int64_t peak_memory = 0; ///< of the worker in its life, resident bytes; 0: not known
         std::vector<frame> frames;    ///< innermost first
-        std::string output;           ///< as of output()
+        std::string output;           ///< what the task had printed
     };
     explicit worker_lost(details d);
 
@@ -110,6 +110,8 @@ class [[gnu::visibility("default")]] worker_lost : public std::runtime_error {
     detail::nanoseconds duration() const noexcept { return detail::nanoseconds{details_.duration}; }
     /// The most that the worker has ever had resident, in bytes; 0: not known.
     std::int64_t peak_memory() const noexcept { return details_.peak_memory; }
+    /// What the task had printed, where the pool captures that; as output_of.
+    const std::string& output() const noexcept { return details_.output; }
     /// All of it, for what shows or sends it.
     const details& all() const noexcept { return details_; }
 

@@ -66,6 +66,17 @@ std::string reason_of(const parent_lane& lane, const worker_lost::details& d) {
            std::to_string(d.attempts) + " workers";
 }
 
+// What it had printed before it died, and its children, which the helper has killed before it told of its
+// end.
+std::string last_output(parent_lane& lane) noexcept {
+    try {
+        lane.output.read();
+        return lane.output.take();
+    } catch (...) {
+        return {};
+    }
+}
+
 // How one attempt ended, for the message of the last one.
 void note_attempt(const parent_lane& lane, std::string& earlier) noexcept {
     constexpr std::size_t enough = 200;
@@ -100,6 +111,7 @@ death_report process_engine::report_of(const parent_lane& lane, const process_ta
         d.attempts = task->attempts_;
         d.most_attempts = task->retries + 1;
         d.earlier = task->earlier_;
+        d.output = task->output_;
         if (task->began_ != 0) d.duration = std::max<std::int64_t>(lane.ended_at - task->began_, 1);
     }
     d.reason = reason_of(lane, d);
@@ -127,6 +139,7 @@ void process_engine::end_held_task(parent_lane& lane, process_task& task, std::v
     }
     ended.push_back({&task, {}});
     process_result& result = ended.back().result;
+    result.output = task.output_;
     task.stage_ = process_task::stage::ended;
     switch (task.doom_) {
     case process_task::doom::cancelled:
@@ -176,6 +189,7 @@ bool process_engine::bury_if_dead(parent_lane& lane, std::int64_t now, std::vect
                 shutdown_error{"process_pool: shut down with .kill before the task was begun"});
         } else {
             lane.view().slot(index).state.bury(lane_view::generation(index));
+            if (lane.output.is_open() && task->output_.empty()) task->output_ = last_output(lane);
             task->began_ = lane.started(index);
             if (task->began_ < 0 || task->began_ > lane.ended_at) task->began_ = 0; // a damaged lane
             end_held_task(lane, *task, ended);

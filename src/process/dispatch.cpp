@@ -148,6 +148,7 @@ void process_engine::collect(parent_lane& lane, std::vector<ending>& ended) {
         if (streamed && result.bytes.size() <= block_classes[std::size(block_classes) - 1].size)
             result_hint_ = std::max(result_hint_, result.bytes.size());
         task->stage_ = process_task::stage::ended;
+        result.output = std::move(task->output_);
         ended.push_back({task, std::move(result)});
     }
     lane.recycle();

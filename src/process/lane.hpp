@@ -73,6 +73,11 @@ struct lane_header {
     /// 1: leave once nothing is queued.
     atomic<std::uint32_t> stop;
 
+    /// Where output is captured: slots whose output the worker wants taken, and whose it has been. See
+    /// output.cpp.
+    alignas(64) atomic<std::uint64_t> output_wanted;
+    alignas(64) atomic<std::uint64_t> output_taken;
+
     ring_positions to_worker;
     ring_positions to_parent;
 };

@@ -78,6 +78,7 @@ void parent_lane::place(process_task& task, std::uint32_t attempt, std::size_t r
     task.index_ = index;
     task.fed_ = streamed ? 0 : size; // what is in the block must not go through the ring as well
     task.incoming_.clear();
+    task.output_.clear();
     least_urgent = outstanding_ == 0 ? task.priority : std::max(least_urgent, task.priority);
     ++placed;
     ++outstanding_;
@@ -211,6 +212,7 @@ parent_lane::pumped parent_lane::pump(process_task& task, byte_buffer& incoming,
 }
 
 bool parent_lane::needs_attention() noexcept {
+    if (output.is_open() && output_wanted() != output_taken && !killed_by_us) return true;
     if (oldest < unfinished && !has_room() && view().header().head.load(order::seq_cst) > oldest) return true;
     for (std::uint64_t index = unfinished; index < tail; ++index) {
         process_task* task = task_at(index);
@@ -230,6 +232,21 @@ bool parent_lane::needs_attention() noexcept {
 void parent_lane::wake() noexcept {
     park_word& parked = view().header().worker;
     if (parked.take()) futex_wake(parked.address(), 1, futex_scope::shared);
+}
+
+bool parent_lane::hand_over_output(std::uint64_t wanted) noexcept {
+    if (wanted <= unfinished || wanted > tail) return false;
+    process_task* task = task_at(wanted - 1);
+    if (task == nullptr || phase(wanted - 1) != slot_phase::running) return false;
+    try {
+        task->output_ = output.take();
+    } catch (...) { // memory is short: it is only what was printed
+    }
+    output_taken = wanted;
+    // seq_cst: pairs with the worker's look after it has announced that it parks.
+    view().header().output_taken.store(wanted, order::seq_cst);
+    wake();
+    return true;
 }
 
 void parent_lane::tell_to_stop() noexcept {

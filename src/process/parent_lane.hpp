@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "process/captured_output.hpp"
 #include "process/lane.hpp"
 #include "sys/unique_fd.hpp"
 
@@ -87,6 +88,14 @@ class parent_lane {
     /// Do the rings' positions make sense?
     bool rings_make_sense() const noexcept;
 
+    /// The worker waits until its output is taken: the number of slots that it has asked for so far.
+    std::uint64_t output_wanted() const noexcept {
+        // seq_cst: pairs with the worker's store before it looks whether we sleep.
+        return view().header().output_wanted.load(order::seq_cst);
+    }
+    /// Gives the running task what was printed, and lets the worker go on. False: it asks for what cannot be.
+    bool hand_over_output(std::uint64_t wanted) noexcept;
+
     void wake() noexcept;
     void tell_to_stop() noexcept;
     /// Kills the worker if, and only if, it still holds the task at `index`. True: killed.
@@ -124,6 +133,10 @@ class parent_lane {
     std::uint64_t placed = 0;   // tasks given to it and not taken back, its setup included
     std::uint64_t finished = 0; // its setup not included
     std::uint32_t timed = 0;    // outstanding tasks with a timeout
+
+    captured_output output;         // of the running task, if it is to be captured
+    unique_fd output_far;           // until it is forked
+    std::uint64_t output_taken = 0; // what the worker was told last
 
     // The books.
     std::uint64_t oldest = 0;

@@ -93,9 +93,10 @@ class process_engine {
     std::int64_t turn(std::vector<ending>& ended);
     void deliver(std::vector<ending>& ended) noexcept;
     bool pump_streams() noexcept;
+    bool pump_output() noexcept; // output.cpp
     bool announce_sleep() noexcept;
     void sleep_until(std::int64_t deadline) noexcept;
-    void note_event(int descriptor) noexcept;
+    void note_event(int descriptor, bool readable) noexcept;
     std::int64_t check_timeouts(parent_lane& lane, std::int64_t now) noexcept;
 
     // workers.cpp: the supervisor's thread (and the constructor, before there is one), under the lock.

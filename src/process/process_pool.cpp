@@ -31,6 +31,7 @@ process_pool::process_pool(process_pool_options options)
     o.max_tasks_per_worker =
         options.max_tasks_per_worker == process_pool_options::unlimited ? 0 : options.max_tasks_per_worker;
     if (options.start_timeout != detail::nanoseconds::max()) o.start_timeout = options.start_timeout.count();
+    o.capture_output = options.capture_output;
     o.has_initializer = options.initializer.given_;
     o.initializer = options.initializer.function_;
     o.initializer_arguments = std::move(options.initializer.arguments_);

@@ -23,6 +23,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdio>
 #include <exception>
 #include <new>
 #include <stdexcept>
@@ -87,6 +88,9 @@ worker_descriptors numbers_for_ours() noexcept {
 
 worker_descriptors arrange_descriptors(worker_start& start) noexcept {
     const worker_descriptors ours = numbers_for_ours();
+    if (start.output &&
+        (::dup2(start.output.get(), STDOUT_FILENO) < 0 || ::dup2(start.output.get(), STDERR_FILENO) < 0))
+        ::_exit(exit_without_parent);
     // What was received has the lowest numbers that were free.
     if (start.bell.get() >= ours.bell || start.lifeline.get() >= ours.bell ||
         ::dup3(start.bell.get(), ours.bell, O_CLOEXEC) < 0 ||
@@ -95,6 +99,7 @@ worker_descriptors arrange_descriptors(worker_start& start) noexcept {
     (void)start.bell.release();
     (void)start.lifeline.release();
     (void)start.memory.release();
+    (void)start.output.release(); // closed with the rest
     ::close_range(STDERR_FILENO + 1, static_cast<unsigned>(ours.bell) - 1, 0);
     ::close_range(static_cast<unsigned>(ours.lifeline) + 1, ~0U, 0);
     return ours;
@@ -114,8 +119,8 @@ void tie_to_parent(int lifeline) noexcept {
 
 class process_worker {
   public:
-    process_worker(std::byte* memory, worker_descriptors ours) noexcept
-        : lane_{memory}, port_{lane_, ours.bell}, lifeline_{ours.lifeline} {}
+    process_worker(std::byte* memory, worker_descriptors ours, bool captured) noexcept
+        : lane_{memory}, port_{lane_, ours.bell}, lifeline_{ours.lifeline}, captured_{captured} {}
 
     void run() noexcept {
         this_worker().is_worker = true;
@@ -135,6 +140,7 @@ class process_worker {
                 // order is enough.
                 if (slot.size >= large_arguments) port_.ring();
                 perform(slot);
+                if (captured_) hand_over_output(index);
                 slot.elapsed =
                     static_cast<std::uint32_t>(std::min<std::int64_t>(monotonic_now() - started, ~0U));
                 slot.state.finish(generation);
@@ -170,6 +176,14 @@ class process_worker {
             port_.ring(); // our result is there, and the parent may wait for it before it decides
             futex_wait(hold.address(), 1, no_deadline, futex_scope::shared);
         }
+    }
+
+    // Before the task is done: see output.cpp.
+    void hand_over_output(std::uint64_t index) noexcept {
+        flush_standard_streams();
+        lane_header& header = lane_.header();
+        header.output_wanted.store(index + 1, order::seq_cst);
+        port_.wait([&] { return header.output_taken.load(order::seq_cst) == index + 1; });
     }
 
     void perform(lane_slot& slot) noexcept {
@@ -235,6 +249,7 @@ class process_worker {
     lane_view lane_;
     worker_port port_;
     int lifeline_;
+    bool captured_;
     std::string name_; // of the task
 };
 
@@ -253,6 +268,7 @@ void run_worker(worker_start start) {
     } catch (...) {
         ::_exit(exit_without_parent);
     }
+    const bool captured = static_cast<bool>(start.output);
     const worker_descriptors ours = arrange_descriptors(start);
     tie_to_parent(ours.lifeline);
 
@@ -260,11 +276,14 @@ void run_worker(worker_start start) {
     ::sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
 
+    // A pipe is not written to before 4 KiB are there; of a task that crashes all whole lines are to be seen.
+    if (captured) std::setvbuf(stdout, nullptr, _IOLBF, 0);
+
     if (lane_view{memory}.header().version == lane_version) {
         watch_for_crashes(lane_view{memory}.crash());
         serial executor;
         executor_of_worker = &executor;
-        process_worker{memory, ours}.run();
+        process_worker{memory, ours, captured}.run();
     } // with it go the worker_locals
     leave_process(0);
 }

@@ -12,6 +12,7 @@ struct worker_start {
     unique_fd memory;   ///< the lane
     unique_fd bell;     ///< an eventfd: wakes the parent
     unique_fd lifeline; ///< a socket whose other end only the parent holds, and into which nobody writes
+    unique_fd output;   ///< where its stdout and stderr go; empty: where the program's go
 };
 
 /// The life of a worker, right after the fork. Never returns.

@@ -48,7 +48,8 @@ void process_engine::supervise() noexcept {
                 return;
             }
         }
-        if (pump_streams() || told) {
+        const bool printed = options_.capture_output && pump_output();
+        if (pump_streams() || printed || told) {
             // While results keep coming there is no sleep, and so no look at who has died meanwhile.
             if (++busy_turns % turns_between_looks == 0) sleep_until(0);
             continue;
@@ -157,17 +158,20 @@ void process_engine::sleep_until(std::int64_t deadline) noexcept {
             continue;
         }
         const std::lock_guard guard{mutex_};
-        note_event(descriptor);
+        note_event(descriptor, (events[i].events & EPOLLIN) != 0);
     }
 }
 
-void process_engine::note_event(int descriptor) noexcept {
+void process_engine::note_event(int descriptor, bool readable) noexcept {
     for_each_lane([&](parent_lane& lane) {
         if (lane.process.get() == descriptor && !lane.ended) {
             lane.ended = true;
             lane.ended_at = monotonic_now();
             ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, descriptor, nullptr);
         }
+        // Its last writer is gone, which would be told for ever.
+        if (lane.output.descriptor() == descriptor && !readable)
+            ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, descriptor, nullptr);
         if (lane.lifeline.get() == descriptor && !lane.severed) {
             lane.severed = true;
             ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, descriptor, nullptr);

@@ -44,6 +44,7 @@ void process_engine::hire(std::uint32_t worker) {
     socket_pair lifeline = make_stream_pair();
     lane->lifeline = std::move(lifeline.near);
     lane->lifeline_far = std::move(lifeline.far);
+    if (options_.capture_output) lane->output_far = lane->output.open();
     if (options_.start_timeout != 0) lane->start_deadline = monotonic_now() + options_.start_timeout;
 
     auto* task = new first_task;
@@ -102,8 +103,8 @@ int process_engine::ask_helper_for(parent_lane& lane) noexcept {
         if (::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, helper_.channel(), &event) != 0) return errno;
         helper_watched_ = true;
     }
-    const int error =
-        helper_.fork(lane.worker, lane.number, lane.memory.get(), bell_.get(), lane.lifeline_far.get());
+    const int error = helper_.fork(lane.worker, lane.number, lane.memory.get(), bell_.get(),
+                                   lane.lifeline_far.get(), lane.output_far.get());
     lane.asked = error == 0;
     lane.answer_deadline = monotonic_now() + patience_with_answer;
     return error;
@@ -114,6 +115,10 @@ void process_engine::watch_worker(parent_lane& lane) noexcept {
     event.events = EPOLLIN;
     event.data.fd = lane.process.get();
     ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, lane.process.get(), &event);
+    if (lane.output.is_open()) {
+        event.data.fd = lane.output.descriptor();
+        ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, lane.output.descriptor(), &event);
+    }
     // For its hang-up alone, which is always told: nothing is ever read from it.
     event.events = 0;
     event.data.fd = lane.lifeline.get();
@@ -139,6 +144,7 @@ void process_engine::read_helper() noexcept {
             // other end.
             lane->memory.reset();
             lane->lifeline_far.reset();
+            lane->output_far.reset();
             watch_worker(*lane);
             if (lane->killed_by_us) lane->kill(); // asked for before it had a pid
             break;

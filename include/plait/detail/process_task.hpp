@@ -26,6 +26,7 @@ struct process_result {
     std::exception_ptr error;
     int pid = 0;
     std::uint32_t worker = 0;
+    std::string output; ///< what it printed, where that is captured
 };
 
 /// A task of a process pool, on the parent's side. Counted references: the pool holds one until it has ended,
@@ -77,6 +78,7 @@ class [[gnu::visibility("default")]] process_task {
     std::string earlier_;      // how earlier attempts ended
     std::uint64_t fed_ = 0;    // argument bytes streamed, this attempt
     byte_buffer incoming_;     // streamed result bytes, this attempt
+    std::string output_;       // what it printed, this attempt
     class parent_lane* lane_ = nullptr;
     std::uint64_t index_ = 0; // its slot there
     enum class doom : std::uint8_t { none, cancelled, timed_out, killed } doom_ = doom::none;
@@ -89,6 +91,7 @@ struct process_engine_options {
     std::size_t workers = 1;
     std::uint64_t max_tasks_per_worker = 0; // 0: no limit
     std::int64_t start_timeout = 0;         // nanoseconds for the initialiser
+    bool capture_output = false;
     code_place initializer = elsewhere;
     bool has_initializer = false;
     byte_buffer initializer_arguments;
