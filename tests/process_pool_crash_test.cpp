@@ -119,7 +119,10 @@ TEST(ProcessPoolCrash, ACallOfNothingNamesTheCaller) {
     process_pool pool{{.workers = 1}};
     const worker_lost lost = loss_of(pool, crash_tasks::call_null, std::uintptr_t{0});
     EXPECT_EQ(lost.signal(), SIGSEGV);
-    EXPECT_EQ(lost.address(), std::uint64_t{0});
+    // UBSan looks at what stands before a function that is called.
+    if (!address_sanitizer) {
+        EXPECT_EQ(lost.address(), std::uint64_t{0});
+    }
     EXPECT_TRUE(names(lost, "crash_tasks::call_null")) << lost.what() << '\n' << lost.stack();
 }
 

@@ -42,6 +42,61 @@ class process_initializer {
     bool given_ = false;
 };
 
+/// A variable of the workers' environment: set, or without a value removed.
+///
+///     plait::process_pool pool{{.environment = {{"OMP_NUM_THREADS", "1"}, {"http_proxy", {}}}}};
+struct environment_variable {
+    std::string name;
+    std::optional<std::string> value;
+};
+
+/// What a pool's tasks shall not do: a guard against accidents in code that means well, not against an enemy.
+///
+///     plait::process_pool pool{{.initializer = open_database,
+///                               .isolate = {.no_network = true, .read_only_files = true}}};
+///
+/// It holds from the end of the initializer on, which so can still open what the tasks need, for the worker
+/// and all that it starts, and cannot be taken back. Made by seccomp filters, which take no rights; programs
+/// that are started get none by their set-user-id bit any more.
+struct worker_isolation {
+    /// Sockets other than Unix ones cannot be made (EACCES), nor io_uring rings.
+    bool no_network = false;
+    /// Nothing is created, opened for writing, removed, renamed or given other rights: "read-only file
+    /// system" (EROFS), for devices and `/dev/shm` too. What is open already stays as it is: stdout, stderr, and what
+    /// the initializer has opened.
+    bool read_only_files = false;
+};
+
+/// What becomes of a pool's worker processes; see `process_pool_options::on_worker_event`.
+///
+///     plait::process_pool pool{{.on_worker_event = [](const plait::worker_event& e) {
+///         if (e.what == plait::worker_event::kind::lost) std::cerr << e.text << '\n';
+///     }}};
+///
+/// Of each worker comes `started`, then (if its initializer ends well) `ready`, and at last `lost` or
+/// `retired`; the successor of a worker that is gone, or about to go, comes with `replacement`.
+///
+/// Threads:  called on the pool's own thread, one event after the other, with no lock held. It holds up all
+///           other news of the pool, so it should be short. `submit`, `status` and `cancel` may be called;
+///           waiting there for a task of the same pool, or for its shutdown, would wait for ever.
+/// Errors:   what it throws goes to `on_unhandled`.
+struct worker_event {
+    enum class kind : unsigned char {
+        started, ///< its process exists
+        ready,   ///< past its initializer: it takes tasks
+        lost,    ///< it died, or was killed; `text` says how
+        retired, ///< it left as it was told to: `.max_tasks_per_worker`, or shutdown
+    };
+    kind what;
+    unsigned worker; ///< its number; a replacement inherits it
+    int pid;
+    bool replacement = false; ///< of `started`
+    std::uint64_t task = 0;   ///< of `lost`: the number of the task that it held; 0: none
+    std::string text = {};    ///< of `lost`: what worker_lost says
+};
+
+using worker_event_handler = detail::function<void(const worker_event&)>;
+
 struct process_pool_options {
     /// Worker processes; at least 1. Default: the processors that this process may use.
     int workers = default_workers;
@@ -59,6 +114,16 @@ struct process_pool_options {
     /// printed where this program prints. Costs a task two wake-ups, since the pool has to take its output
     /// before the next one prints.
     bool capture_output = false;
+    /// Bytes of memory of a worker's own, at least 16 MiB: a task that asks for more gets std::bad_alloc.
+    /// What slips by that (shared memory) is looked at four times a second, and then costs the worker:
+    /// worker_lost says so.
+    std::uint64_t memory_limit = unlimited;
+    /// Variables that are set or removed in the workers, before their initializer.
+    std::vector<environment_variable> environment = {};
+    /// Added to the workers' niceness, -20 to 19: 19 takes what the processor has left over.
+    int nice = 0;
+    worker_isolation isolate = {};
+    worker_event_handler on_worker_event = {};
     unhandled_handler on_unhandled = {};
 
     static constexpr int default_workers = -0x7fffffff - 1;

@@ -45,11 +45,11 @@ class [[gnu::visibility("default")]] remote_error : public std::runtime_error {
 
 /// The worker that held a task died: by a signal, or by ending the process.
 ///
-///     try { pool.submit({.name = "resize"}, resize, image).get(); }
-///     catch (const plait::worker_lost& lost) { log << lost.what() << '\n' << lost.stack(); }
+///     try { save(pool.submit({.name = "resize"}, thumbnail, files[0]).get()); }
+///     catch (const plait::worker_lost& lost) { std::cerr << lost.what() << '\n' << lost.stack(); }
 ///
 /// `what()` is enough to begin with: "worker 2 (pid 4711) was killed by SIGSEGV at address 0x10 in task #123
-/// 'resize' (attempt 1 of 1, 2.3 s, peak 812 MiB); top frames: scale(image&), resize(image)". The stack is
+/// 'resize' (attempt 1 of 1, 2.3 s, peak 812 MiB); top frames: scale(image&), thumbnail(path)". The stack is
 /// the worker's own, noted by itself as it died, and named by the symbol tables of program and libraries: no
 /// debugger, no core file. It is there after SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGABRT, SIGTRAP and SIGSYS,
 /// unless the task has a handler of its own for the signal; after std::terminate the exception is named.

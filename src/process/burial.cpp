@@ -169,6 +169,7 @@ bool process_engine::bury_if_dead(parent_lane& lane, std::int64_t now, std::vect
     // Death is certain. What is still unknown is how: the helper will say.
     if (!lane.exit_known && !lane.orphan && now < lane.ended_at + patience_for_exit) return false;
 
+    bool told = false;
     ended.reserve(ended.size() + lane.outstanding()); // what follows must not fail half-way
     for (std::uint64_t index = lane.unfinished; index < lane.tail; ++index) {
         const slot_phase phase = lane.phase(index);
@@ -193,8 +194,11 @@ bool process_engine::bury_if_dead(parent_lane& lane, std::int64_t now, std::vect
             task->began_ = lane.started(index);
             if (task->began_ < 0 || task->began_ > lane.ended_at) task->began_ = 0; // a damaged lane
             end_held_task(lane, *task, ended);
+            note_end(lane, task); // still there: it is told of later
+            told = true;
         }
     }
+    if (!told) note_end(lane, nullptr);
     lane.unfinished = lane.tail;
     lane.state = parent_lane::stage::dead;
     return true;
@@ -225,6 +229,7 @@ std::int64_t process_engine::count_start_failure(start_failure how, const std::e
 // on to its end; nothing else is begun there.
 void process_engine::end_if_severed(parent_lane& lane) noexcept {
     if (!lane.severed || lane.ended || lane.killed_by_us) return;
+    if (lane.stop_deadline != 0) return;                    // it leaves, as it was told to
     if (lane.state == parent_lane::stage::starting) return; // it dies, or ends itself after its initialiser
     while (process_task* task = lane.withdraw_last()) pending_.put_back(*task);
     if (lane.running() != nullptr) return;

@@ -9,8 +9,9 @@
 
 namespace plait::detail {
 
-/// What a worker's tasks print, at the parent's end of one pipe that both stdout and stderr of the worker are:
-/// so the order of the two is the order of the writes. Of each task the end is kept, however much it prints.
+/// What a worker's tasks print, at the parent's end of one pipe that both stdout and stderr of the worker
+/// are: so the order of the two is the order of the writes. Of each task the end is kept, however much it
+/// prints.
 class captured_output {
   public:
     /// Of one task, in bytes.

@@ -35,8 +35,8 @@ std::size_t process_engine::depth() const noexcept {
 }
 
 bool process_engine::exhausted(const parent_lane& lane) const noexcept {
-    return options_.max_tasks_per_worker != 0 &&
-           lane.placed > options_.max_tasks_per_worker; // its setup counts as one
+    return lane.too_large || (options_.max_tasks_per_worker != 0 &&
+                              lane.placed > options_.max_tasks_per_worker); // its setup counts as one
 }
 
 bool process_engine::takes_tasks(const parent_lane* lane) const noexcept {
@@ -135,6 +135,7 @@ void process_engine::collect(parent_lane& lane, std::vector<ending>& ended) {
             if (result.what == process_result::kind::value) {
                 lane.state = parent_lane::stage::ready;
                 failures_in_a_row_ = 0;
+                note_ready(lane);
             } else {
                 lane.start_error = result.error;
                 if (!lane.start_error) lane.start_error = start_error_of(result);

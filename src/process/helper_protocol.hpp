@@ -14,8 +14,8 @@ inline constexpr std::size_t token_size = 32; ///< hexadecimal digits
 /// What parent and helper say to each other over their message socket. Same binary, same build: plain
 /// structs.
 struct helper_request {
-    /// With `fork` come descriptors: the lane's memory, the bell, the worker's end of its lifeline, and what its
-    /// stdout and stderr become, unless they are the program's.
+    /// With `fork` come descriptors: the lane's memory, the bell, the worker's end of its lifeline, and what
+    /// its stdout and stderr become, unless they are the program's.
     enum class kind : std::uint32_t { hello, fork };
     kind what = kind::hello;
     std::uint32_t worker = 0;             ///< its number in the pool

@@ -5,9 +5,9 @@
 
 namespace plait::detail {
 
-// Whose bytes are in the pipe? A worker asks for its output to be taken when its task has ended, and says that
-// it is done only when we have: so until we answer all that we read is that task's, and after that the next
-// one's. A worker that dies has answered for all that is left in its pipe.
+// Whose bytes are in the pipe? A worker asks for its output to be taken when its task has ended, and says
+// that it is done only when we have: so until we answer all that we read is that task's, and after that the
+// next one's. What is left in the pipe of a dead worker is the task's that it held.
 bool process_engine::pump_output() noexcept {
     bool moved = false;
     for_each_lane([&](parent_lane& lane) {

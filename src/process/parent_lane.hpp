@@ -127,6 +127,7 @@ class parent_lane {
     std::int64_t stop_deadline = 0; // 0: not told to stop
     bool killed_by_us = false;
     bool damaged = false;           // what it says makes no sense
+    bool too_large = false;         // it has more memory than it may, and no task
     std::exception_ptr start_error; // what its initialiser threw
     const char* killed_because = "";
     int least_urgent = 0;       // of the priorities placed since it was empty

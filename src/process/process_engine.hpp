@@ -5,6 +5,7 @@
 #include "process/helper_client.hpp"
 #include "process/parent_lane.hpp"
 #include "process/pending_tasks.hpp"
+#include "process/worker_settings.hpp"
 #include "strand/failures.hpp"
 #include "sys/unique_fd.hpp"
 
@@ -19,6 +20,20 @@
 #include <plait/detail/process_task.hpp>
 
 namespace plait::detail {
+
+/// What a pool is made with; see process_pool_options.
+struct process_engine_options {
+    std::size_t workers = 1;
+    std::uint64_t max_tasks_per_worker = 0; // 0: no limit
+    std::int64_t start_timeout = 0;         // nanoseconds for the initialiser
+    bool capture_output = false;
+    worker_settings settings;
+    worker_event_handler on_worker_event;
+    code_place initializer = elsewhere;
+    bool has_initializer = false;
+    byte_buffer initializer_arguments;
+    unhandled_handler on_unhandled;
+};
 
 /// A process pool without its types: tasks as bytes, lanes, workers, and the one thread that watches them.
 ///
@@ -65,6 +80,10 @@ class process_engine {
         process_result result;
         std::unique_ptr<death_report> death = nullptr; // becomes the result's error when it is told
     };
+    struct noted_event {
+        worker_event event;
+        std::unique_ptr<death_report> death = nullptr; // becomes its text when it is told
+    };
     struct seat { // of a worker
         std::unique_ptr<parent_lane> lane;
         std::int64_t not_before = 0;
@@ -94,6 +113,14 @@ class process_engine {
     void deliver(std::vector<ending>& ended) noexcept;
     bool pump_streams() noexcept;
     bool pump_output() noexcept; // output.cpp
+
+    // watching.cpp: the same.
+    void note(noted_event event) noexcept;
+    void note_started(const parent_lane& lane) noexcept;
+    void note_ready(const parent_lane& lane) noexcept;
+    void note_end(const parent_lane& lane, const process_task* held) noexcept;
+    bool tell_events() noexcept;
+    std::int64_t check_memory(std::int64_t now) noexcept;
     bool announce_sleep() noexcept;
     void sleep_until(std::int64_t deadline) noexcept;
     void note_event(int descriptor, bool readable) noexcept;
@@ -155,6 +182,8 @@ class process_engine {
     int failures_in_a_row_ = 0; // workers that ended before they were ready
     std::exception_ptr last_failure_;
     std::exception_ptr broken_;
+    std::vector<noted_event> events_; // to be told, if there is a handler
+    std::int64_t next_memory_look_ = 0;
     bool closing_ = false;
     bool killing_ = false;
     bool over_ = false; // the supervisor has nothing more to do
@@ -163,5 +192,7 @@ class process_engine {
     std::thread::id supervisor_id_;
     std::thread supervisor_;
 };
+
+process_engine* make_process_engine(process_engine_options options);
 
 } // namespace plait::detail

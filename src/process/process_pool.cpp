@@ -2,6 +2,8 @@
 #include <plait/process_pool.hpp>
 #include <plait/processors.hpp>
 
+#include "process/process_engine.hpp"
+
 #include <stdexcept>
 #include <string>
 
@@ -32,6 +34,16 @@ process_pool::process_pool(process_pool_options options)
         options.max_tasks_per_worker == process_pool_options::unlimited ? 0 : options.max_tasks_per_worker;
     if (options.start_timeout != detail::nanoseconds::max()) o.start_timeout = options.start_timeout.count();
     o.capture_output = options.capture_output;
+    if (options.memory_limit != process_pool_options::unlimited) {
+        o.settings.memory_limit = options.memory_limit;
+        if (options.memory_limit == 0)
+            throw std::invalid_argument{"process_pool: .memory_limit is 0; leave it out for no limit"};
+    }
+    o.settings.nice = options.nice;
+    o.settings.isolate = options.isolate;
+    o.settings.environment = std::move(options.environment);
+    detail::check_worker_settings(o.settings);
+    o.on_worker_event = std::move(options.on_worker_event);
     o.has_initializer = options.initializer.given_;
     o.initializer = options.initializer.function_;
     o.initializer_arguments = std::move(options.initializer.arguments_);

@@ -5,6 +5,7 @@
 #include "process/exception_types.hpp"
 #include "process/helper_protocol.hpp"
 #include "process/slot_stream.hpp"
+#include "process/worker_settings.hpp"
 #include "sys/futex.hpp"
 #include "sys/memory.hpp"
 
@@ -220,9 +221,17 @@ class process_worker {
     void call(const lane_slot& slot, byte_reader& in, byte_writer& out) {
         if ((slot.flags & described_task) != 0) read_description(slot, in);
         if ((slot.flags & setup_task) != 0) {
+            const worker_settings settings = read_settings(in);
+            apply_before_initializer(settings);
             read_registrations(in);
-            if (in.take<std::uint8_t>() == 0) return;
+            if (in.take<std::uint8_t>() != 0) run_code(slot, in, out);
+            apply_after_initializer(settings);
+            return;
         }
+        run_code(slot, in, out);
+    }
+
+    static void run_code(const lane_slot& slot, byte_reader& in, byte_writer& out) {
         void* code = slot.function == elsewhere ? read_place(in) : address_of(slot.function);
         reinterpret_cast<process_entry>(code)(in, out);
     }

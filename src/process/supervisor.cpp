@@ -41,6 +41,7 @@ void process_engine::supervise() noexcept {
         }
         const bool told = !ended.empty();
         deliver(ended);
+        const bool news = tell_events();
         {
             const std::lock_guard guard{mutex_};
             if (over_) {
@@ -49,7 +50,7 @@ void process_engine::supervise() noexcept {
             }
         }
         const bool printed = options_.capture_output && pump_output();
-        if (pump_streams() || printed || told) {
+        if (pump_streams() || printed || told || news) {
             // While results keep coming there is no sleep, and so no look at who has died meanwhile.
             if (++busy_turns % turns_between_looks == 0) sleep_until(0);
             continue;
@@ -70,6 +71,7 @@ std::int64_t process_engine::turn(std::vector<ending>& ended) {
     dispatch();
     spread();
     for_each_lane([&](parent_lane& lane) { deadline = std::min(deadline, check_timeouts(lane, now)); });
+    deadline = std::min(deadline, check_memory(now));
     return deadline;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "process/process_engine.hpp"
+#include "process/worker_settings.hpp"
 #include "sys/futex.hpp"
 #include "sys/socket_pair.hpp"
 
@@ -52,6 +53,7 @@ void process_engine::hire(std::uint32_t worker) {
         task->setup = true;
         task->function = options_.initializer;
         buffer_writer out{task->arguments};
+        write_settings(out, options_.settings);
         write_registrations(out);
         out.put(static_cast<std::uint8_t>(options_.has_initializer ? 1 : 0));
         out.write(options_.initializer_arguments.data(), options_.initializer_arguments.size());
@@ -146,6 +148,7 @@ void process_engine::read_helper() noexcept {
             lane->lifeline_far.reset();
             lane->output_far.reset();
             watch_worker(*lane);
+            note_started(*lane);
             if (lane->killed_by_us) lane->kill(); // asked for before it had a pid
             break;
         case helper_reply::kind::fork_failed:

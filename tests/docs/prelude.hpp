@@ -26,6 +26,7 @@
 #include <plait/once.hpp>
 #include <plait/parallel.hpp>
 #include <plait/plait.hpp>
+#include <plait/process_output.hpp>
 #include <plait/process_pool.hpp>
 #include <plait/select.hpp>
 #include <plait/serialize.hpp>

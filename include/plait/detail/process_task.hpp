@@ -86,18 +86,6 @@ class [[gnu::visibility("default")]] process_task {
     process_task* previous_ = nullptr;
 };
 
-/// What a pool is made with; see process_pool_options.
-struct process_engine_options {
-    std::size_t workers = 1;
-    std::uint64_t max_tasks_per_worker = 0; // 0: no limit
-    std::int64_t start_timeout = 0;         // nanoseconds for the initialiser
-    bool capture_output = false;
-    code_place initializer = elsewhere;
-    bool has_initializer = false;
-    byte_buffer initializer_arguments;
-    unhandled_handler on_unhandled;
-};
-
 /// One worker as `status` shows it.
 struct process_worker_status {
     int pid = 0;
@@ -109,7 +97,6 @@ struct process_worker_status {
 enum class process_cancel : std::uint8_t { queued_only, kill };
 
 // The pool's engine behind functions, so that this header needs none of its parts.
-[[gnu::visibility("default")]] process_engine* make_process_engine(process_engine_options options);
 /// Shuts it down. It is freed when its tasks' futures, which may outlive it, are gone as well.
 [[gnu::visibility("default")]] void destroy_process_engine(process_engine* engine) noexcept;
 [[gnu::visibility("default")]] void retain(process_engine& engine) noexcept;
