@@ -62,8 +62,8 @@ struct worker_isolation {
     /// Sockets other than Unix ones cannot be made (EACCES), nor io_uring rings.
     bool no_network = false;
     /// Nothing is created, opened for writing, removed, renamed or given other rights: "read-only file
-    /// system" (EROFS), for devices and `/dev/shm` too. What is open already stays as it is: stdout, stderr, and what
-    /// the initializer has opened.
+    /// system" (EROFS), for devices and `/dev/shm` too. What is open already stays as it is: stdout, stderr,
+    /// and what the initializer has opened.
     bool read_only_files = false;
 };
 
@@ -110,6 +110,13 @@ struct process_pool_options {
     detail::nanoseconds task_timeout = detail::nanoseconds::max();
     /// For the initializer.
     detail::nanoseconds start_timeout = std::chrono::seconds{30};
+    /// Each worker runs an event loop, and drives up to `loop_tasks` (at most 1024) coroutines at once: for
+    /// tasks that wait, many to a process. A plain function holds up its neighbours while it runs. A task
+    /// that is cancelled or late is stopped as on an event_loop, and only if it does not end within a second
+    /// its worker is killed (unless it was only asked to); like a crash that costs all tasks of the worker,
+    /// each of which is retried or lost by itself.
+    bool loop = false;
+    int loop_tasks = 512;
     /// What tasks print is kept for `output_of(future)` (process_output.hpp) and worker_lost, rather than
     /// printed where this program prints. Costs a task two wake-ups, since the pool has to take its output
     /// before the next one prints.

@@ -93,6 +93,17 @@ void note_attempt(const parent_lane& lane, std::string& earlier) noexcept {
 
 } // namespace
 
+std::exception_ptr timeout_of(const process_task& task) noexcept {
+    try {
+        const std::string name = *task.name != '\0' ? " '" + std::string{task.name} + "'" : std::string{};
+        return std::make_exception_ptr(timeout_error{"process_pool: task #" + std::to_string(task.number_) +
+                                                     name +
+                                                     " took longer than its .timeout; it was stopped"});
+    } catch (...) {
+        return std::current_exception();
+    }
+}
+
 death_report process_engine::report_of(const parent_lane& lane, const process_task* task) const {
     death_report report;
     worker_lost::details& d = report.details;
@@ -147,10 +158,7 @@ void process_engine::end_held_task(parent_lane& lane, process_task& task, std::v
         break;
     case process_task::doom::timed_out:
         result.what = process_result::kind::failed;
-        result.error = std::make_exception_ptr(
-            timeout_error{"process_pool: task #" + std::to_string(task.number_) +
-                          (*task.name != '\0' ? " '" + std::string{task.name} + "'" : std::string{}) +
-                          " took longer than its .timeout; its worker was killed"});
+        result.error = timeout_of(task);
         break;
     case process_task::doom::none:
     case process_task::doom::killed:
@@ -171,10 +179,10 @@ bool process_engine::bury_if_dead(parent_lane& lane, std::int64_t now, std::vect
 
     bool told = false;
     ended.reserve(ended.size() + lane.outstanding()); // what follows must not fail half-way
-    for (std::uint64_t index = lane.unfinished; index < lane.tail; ++index) {
+    for (std::uint64_t index = 0; (index = lane.first_index()) != parent_lane::none;) {
         const slot_phase phase = lane.phase(index);
+        const std::int64_t began = lane.started(index);
         process_task* task = lane.forget(index);
-        if (task == nullptr) continue;
         if (task->setup) {
             task->drop_reference();
             continue;
@@ -189,9 +197,9 @@ bool process_engine::bury_if_dead(parent_lane& lane, std::int64_t now, std::vect
             ended.back().result.error = std::make_exception_ptr(
                 shutdown_error{"process_pool: shut down with .kill before the task was begun"});
         } else {
-            lane.view().slot(index).state.bury(lane_view::generation(index));
+            lane.view().slot(index).state.bury(lane.view().generation(index));
             if (lane.output.is_open() && task->output_.empty()) task->output_ = last_output(lane);
-            task->began_ = lane.started(index);
+            task->began_ = began;
             if (task->began_ < 0 || task->began_ > lane.ended_at) task->began_ = 0; // a damaged lane
             end_held_task(lane, *task, ended);
             note_end(lane, task); // still there: it is told of later

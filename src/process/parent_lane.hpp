@@ -31,6 +31,8 @@ struct block_reference {
 /// checked: a worker that has damaged its lane harms itself only. All members under the engine's lock, but
 /// for `pump`.
 ///
+/// For a worker that runs one task after the other:
+///
 ///     oldest <= unfinished <= tail     slots [oldest, unfinished) are finished but not yet free to be filled
 ///     again,
 ///                                      [unfinished, tail) are with the worker or waiting for it
@@ -43,14 +45,15 @@ class parent_lane {
         dead,     ///< its process has ended
     };
 
-    parent_lane(std::uint32_t worker, std::uint64_t number);
+    /// `at_once`: tasks that the worker drives on a loop; 0: it runs one after the other.
+    parent_lane(std::uint32_t worker, std::uint64_t number, std::uint32_t at_once);
     parent_lane(const parent_lane&) = delete;
     parent_lane& operator=(const parent_lane&) = delete;
     ~parent_lane();
 
-    lane_view view() const noexcept { return lane_view{mapping_.data()}; }
+    lane_view view() const noexcept { return lane_view{mapping_.data(), slots_}; }
 
-    bool has_room() const noexcept { return tail - oldest < slots_per_lane; }
+    bool has_room() const noexcept;
     std::uint64_t outstanding() const noexcept { return outstanding_; }
 
     /// Fills the next slot; wakes the worker if it sleeps. `result_hint`: how large its result may be.
@@ -66,19 +69,41 @@ class parent_lane {
     /// Frees slots that the worker is past.
     void recycle() noexcept;
 
-    /// The task at the first unfinished slot, if the worker holds it.
+    /// The task that the worker holds; on a loop the one that it has held for longest.
     process_task* running() noexcept;
+    /// The index of every task on the books, in the order in which they were placed.
+    template <class Function>
+    void for_each_index(Function function) const {
+        if (at_once != 0) {
+            for (const std::uint64_t index : live_) function(index);
+            return;
+        }
+        for (std::uint64_t index = unfinished; index < tail; ++index)
+            if (task_at(index) != nullptr) function(index);
+    }
+    /// The first of them, or `none`.
+    static constexpr std::uint64_t none = ~std::uint64_t{0};
+    std::uint64_t first_index() const noexcept;
+    /// On a loop: asks the worker to stop the task.
+    void ask_to_stop(std::uint64_t index) noexcept;
     slot_phase phase(std::uint64_t index) noexcept {
-        return view().slot(index).state.phase_seq_cst(lane_view::generation(index));
+        return view().slot(index).state.phase_seq_cst(view().generation(index));
     }
     std::int64_t started(std::uint64_t index) noexcept {
         return view().slot(index).started.load(order::acquire);
     }
 
-    /// Bytes of `task`, which the worker holds, in both directions; and frees its arguments once they are
-    /// sent. Without the lock: of a task that is held this thread alone looks at them.
+    /// Whose bytes go through the rings now: of tasks that the worker holds.
+    struct streams {
+        process_task* to_worker = nullptr;
+        process_task* to_parent = nullptr;
+        bool has_bytes = true; // for us
+    };
+    streams streaming() noexcept;
+    /// Moves their bytes; and frees arguments once they are sent. Without the lock: of a task that is held
+    /// this thread alone looks at them.
     enum class pumped : std::uint8_t { nothing, some, nonsense };
-    pumped pump(process_task& task, byte_buffer& incoming, std::uint64_t& fed);
+    pumped pump(const streams& tasks);
     /// Is there anything for `pump` or `harvest`?
     bool needs_attention() noexcept;
     /// Its arguments are with the worker, and will not be asked for again.
@@ -104,7 +129,8 @@ class parent_lane {
 
     // Who it is.
     const std::uint32_t worker;
-    const std::uint64_t number; // of the incarnation
+    const std::uint64_t number;  // of the incarnation
+    const std::uint32_t at_once; // 0: it runs one task after the other
     stage state = stage::starting;
     int pid = 0;
     unique_fd process;                // its pidfd
@@ -116,6 +142,7 @@ class parent_lane {
     bool unanswered = false;          // the helper ended before it said whether there is a process
     bool orphan = false;              // its helper is gone: nobody will tell how it ends
     bool ended = false;               // its pidfd is readable
+    bool stopping = false;            // a task was asked to stop, and is killed if it does not
     bool occupied = false;            // its task takes long: nothing is to wait behind it
     bool severed = false;             // its end of the lifeline is closed, and perhaps its bell
     std::int64_t ended_at = 0;
@@ -143,9 +170,7 @@ class parent_lane {
     std::uint64_t oldest = 0;
     std::uint64_t unfinished = 0;
     std::uint64_t tail = 0;
-    process_task* task_at(std::uint64_t index) const noexcept {
-        return entries_[index % slots_per_lane].task;
-    }
+    process_task* task_at(std::uint64_t index) const noexcept { return entries_[view().number(index)].task; }
     /// Takes the task off the books: it has ended, or moves to another lane.
     process_task* forget(std::uint64_t index) noexcept;
 
@@ -153,12 +178,22 @@ class parent_lane {
     struct entry {
         process_task* task = nullptr;
         block_reference block;
+        std::uint32_t generation = 0; // on a loop
     };
+    std::uint64_t next_index() noexcept;
+    bool loop_needs_attention() noexcept;
+    bool read_result(std::uint64_t index, process_result& result, bool& streamed, std::uint32_t& elapsed);
     block_reference allocate(std::size_t size, std::uint64_t index) noexcept;
     void release(const block_reference& block) noexcept;
 
     shared_mapping mapping_;
-    std::array<entry, slots_per_lane> entries_{};
+    const std::uint32_t slots_;
+    std::vector<entry> entries_;
+    // On a loop: tasks end in any order, so slots are filled in any order, and a queue in the lane says which
+    // one is next.
+    std::vector<std::uint64_t> live_;
+    std::vector<std::uint32_t> free_slots_;
+    std::uint64_t pushed_ = 0;
     std::vector<std::uint32_t> free_blocks_[std::size(block_classes)];
     std::uint64_t outstanding_ = 0;
 };

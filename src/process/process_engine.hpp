@@ -27,6 +27,7 @@ struct process_engine_options {
     std::uint64_t max_tasks_per_worker = 0; // 0: no limit
     std::int64_t start_timeout = 0;         // nanoseconds for the initialiser
     bool capture_output = false;
+    std::uint32_t at_once = 0; // tasks on each worker's loop; 0: workers run one after the other
     worker_settings settings;
     worker_event_handler on_worker_event;
     code_place initializer = elsewhere;
@@ -97,7 +98,7 @@ class process_engine {
 
     // dispatch.cpp: under the lock.
     void dispatch() noexcept;
-    std::size_t depth() const noexcept;
+    std::size_t depth(const parent_lane& lane) const noexcept;
     bool takes_tasks(const parent_lane* lane) const noexcept;
     parent_lane* best_lane() noexcept;
     void spread() noexcept;
@@ -125,6 +126,8 @@ class process_engine {
     void sleep_until(std::int64_t deadline) noexcept;
     void note_event(int descriptor, bool readable) noexcept;
     std::int64_t check_timeouts(parent_lane& lane, std::int64_t now) noexcept;
+    void ask_to_stop(parent_lane& lane, process_task& task, process_task::doom why, bool kill) noexcept;
+    std::int64_t kill_if_due(parent_lane& lane, const process_task& task, std::int64_t now) noexcept;
 
     // workers.cpp: the supervisor's thread (and the constructor, before there is one), under the lock.
     void hire(std::uint32_t worker);
@@ -192,6 +195,9 @@ class process_engine {
     std::thread::id supervisor_id_;
     std::thread supervisor_;
 };
+
+/// What a task's future throws when its time was over.
+std::exception_ptr timeout_of(const process_task& task) noexcept;
 
 process_engine* make_process_engine(process_engine_options options);
 

@@ -34,6 +34,14 @@ process_pool::process_pool(process_pool_options options)
         options.max_tasks_per_worker == process_pool_options::unlimited ? 0 : options.max_tasks_per_worker;
     if (options.start_timeout != detail::nanoseconds::max()) o.start_timeout = options.start_timeout.count();
     o.capture_output = options.capture_output;
+    if (options.loop_tasks < 1 || options.loop_tasks > static_cast<int>(detail::slots_per_loop_lane))
+        throw std::invalid_argument{"process_pool: .loop_tasks is " + std::to_string(options.loop_tasks) +
+                                    "; it must be from 1 to " + std::to_string(detail::slots_per_loop_lane)};
+    if (options.loop && options.capture_output)
+        throw std::invalid_argument{"process_pool: .capture_output cannot be had together with .loop: what "
+                                    "tasks that run at the same "
+                                    "time print is not to be told apart"};
+    if (options.loop) o.at_once = static_cast<std::uint32_t>(options.loop_tasks);
     if (options.memory_limit != process_pool_options::unlimited) {
         o.settings.memory_limit = options.memory_limit;
         if (options.memory_limit == 0)

@@ -11,7 +11,7 @@ struct forbidden_calls {
 /// Does the kernel, and whatever confines us, let a process filter its own system calls?
 bool can_forbid_calls() noexcept;
 
-/// From now on these calls fail, in the calling thread and all threads and processes that it starts. Throws
+/// From now on these calls fail, in all threads of this process and in all processes that it starts. Throws
 /// system_error.
 void forbid_calls(const forbidden_calls& calls);
 

@@ -10,6 +10,7 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstddef>
@@ -79,7 +80,7 @@ class filter {
         sock_fprog whole{static_cast<unsigned short>(program_.size()), program_.data()};
         // Without it only the privileged may; it is why set-user-id programs lose their rights.
         if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
-            ::prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &whole) != 0)
+            ::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &whole) != 0)
             throw_errno("process_pool: .isolate: cannot install its filter of system calls");
     }
 

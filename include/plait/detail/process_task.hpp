@@ -67,6 +67,7 @@ class [[gnu::visibility("default")]] process_task {
     friend class process_engine;
     friend class parent_lane;
     friend class pending_tasks;
+    friend std::exception_ptr timeout_of(const process_task& task) noexcept;
     enum class stage : std::uint8_t { fresh, pending, placed, ended };
 
     atomic<std::uint32_t> references_{1};
@@ -82,6 +83,7 @@ class [[gnu::visibility("default")]] process_task {
     class parent_lane* lane_ = nullptr;
     std::uint64_t index_ = 0; // its slot there
     enum class doom : std::uint8_t { none, cancelled, timed_out, killed } doom_ = doom::none;
+    std::int64_t kill_at_ = 0; // on a loop: when its worker is killed if it has not stopped; 0: it is not
     process_task* next_ = nullptr;
     process_task* previous_ = nullptr;
 };
