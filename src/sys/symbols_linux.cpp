@@ -26,9 +26,11 @@ constexpr std::size_t symbols_at_once = 2048;
 /// A file of which every part is asked for by position and length, and may turn out not to be there.
 class module_file {
   public:
-    explicit module_file(const std::string& path)
-        : file_{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY)} {
+    explicit module_file(const std::string& path) {
         struct stat about{};
+        // Looked at before it is opened: where a path is damaged it may name a device, which can mind that.
+        if (::stat(path.c_str(), &about) != 0 || !S_ISREG(about.st_mode)) return;
+        file_.reset(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY));
         if (file_ && ::fstat(file_.get(), &about) == 0 && S_ISREG(about.st_mode))
             size_ = static_cast<std::uint64_t>(about.st_size);
     }
