@@ -157,7 +157,8 @@ struct process_pool_options {
 /// Order:         tasks begin in the order of submission, high before normal before low priority; of 16 in a
 ///                row one is of the lowest priority that waits, so that none starves.
 /// Cancellation:  a queued task never runs; `cancel(cancel_mode::kill)` kills the worker of a running one;
-///                without `kill` a running task goes on. Test P13.
+///                without `kill` a running task goes on, but for `.loop`, where it is asked to stop.
+///                Tests P13, ACancelledTaskIsStoppedAndItsNeighboursGoOn.
 /// Errors:        exceptions come back as themselves or as remote_error. A program without plait::program:
 ///                logic_error. Workers that cannot be started: system_error from the constructor.
 /// Cost:          an idle pool sleeps in the kernel. A busy worker makes no system call between tasks.
@@ -217,7 +218,7 @@ class [[gnu::visibility("default")]] process_pool final {
     struct worker_status {
         int pid = 0;             ///< 0: being started
         std::uint64_t tasks = 0; ///< that it has finished
-        std::uint64_t task = 0;  ///< number of the task that it runs; 0: none
+        std::uint64_t task = 0;  ///< number of the task that it runs (for longest, on a loop); 0: none
         bool ready = false;      ///< past its initializer
     };
     std::vector<worker_status> status() const;

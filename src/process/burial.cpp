@@ -66,31 +66,6 @@ std::string reason_of(const parent_lane& lane, const worker_lost::details& d) {
            std::to_string(d.attempts) + " workers";
 }
 
-// What it had printed before it died, and its children, which the helper has killed before it told of its
-// end.
-std::string last_output(parent_lane& lane) noexcept {
-    try {
-        lane.output.read();
-        return lane.output.take();
-    } catch (...) {
-        return {};
-    }
-}
-
-// How one attempt ended, for the message of the last one.
-void note_attempt(const parent_lane& lane, std::string& earlier) noexcept {
-    constexpr std::size_t enough = 200;
-    if (earlier.size() > enough) return;
-    try {
-        std::string how = "unknown";
-        if (lane.exit_known)
-            how = lane.exit_code == CLD_EXITED ? "exit status " + std::to_string(lane.exit_status)
-                                               : signal_text(lane.exit_status);
-        earlier += (earlier.empty() ? "" : ", ") + how;
-    } catch (...) { // it is only for the message
-    }
-}
-
 } // namespace
 
 std::exception_ptr timeout_of(const process_task& task) noexcept {
@@ -121,8 +96,10 @@ death_report process_engine::report_of(const parent_lane& lane, const process_ta
         d.function = task->name;
         d.attempts = task->attempts_;
         d.most_attempts = task->retries + 1;
-        d.earlier = task->earlier_;
-        d.output = task->output_;
+        if (task->notes_ != nullptr) {
+            d.earlier = task->notes_->earlier;
+            d.output = task->notes_->output;
+        }
         if (task->began_ != 0) d.duration = std::max<std::int64_t>(lane.ended_at - task->began_, 1);
     }
     d.reason = reason_of(lane, d);
@@ -141,16 +118,42 @@ std::exception_ptr process_engine::lost(const parent_lane& lane, const process_t
     }
 }
 
+// What it had printed before it died, and its children, which the helper has killed before it told of its
+// end.
+void process_engine::take_last_output(parent_lane& lane, process_task& task) noexcept {
+    if (!lane.output.is_open()) return;
+    try {
+        lane.output.read();
+        // Where it had handed over what it printed, and died before it was done, that is all.
+        if (std::string text = lane.output.take(); !text.empty()) task.make_notes().output = std::move(text);
+    } catch (...) { // memory is short: it is only what was printed
+    }
+}
+
+// How one attempt ended, for the message of the last one.
+void process_engine::note_attempt(const parent_lane& lane, process_task& task) noexcept {
+    constexpr std::size_t enough = 200;
+    try {
+        std::string& earlier = task.make_notes().earlier;
+        if (earlier.size() > enough) return;
+        std::string how = "unknown";
+        if (lane.exit_known)
+            how = lane.exit_code == CLD_EXITED ? "exit status " + std::to_string(lane.exit_status)
+                                               : signal_text(lane.exit_status);
+        earlier += (earlier.empty() ? "" : ", ") + how;
+    } catch (...) { // memory is short: it is only for the message
+    }
+}
+
 void process_engine::end_held_task(parent_lane& lane, process_task& task, std::vector<ending>& ended) {
     ++task.attempts_;
     if (task.doom_ == process_task::doom::none && !killing_ && task.attempts_ <= task.retries) {
-        note_attempt(lane, task.earlier_);
+        note_attempt(lane, task);
         pending_.put_back(task);
         return;
     }
     ended.push_back({&task, {}});
     process_result& result = ended.back().result;
-    result.output = task.output_;
     task.stage_ = process_task::stage::ended;
     switch (task.doom_) {
     case process_task::doom::cancelled:
@@ -198,7 +201,7 @@ bool process_engine::bury_if_dead(parent_lane& lane, std::int64_t now, std::vect
                 shutdown_error{"process_pool: shut down with .kill before the task was begun"});
         } else {
             lane.view().slot(index).state.bury(lane.view().generation(index));
-            if (lane.output.is_open() && task->output_.empty()) task->output_ = last_output(lane);
+            take_last_output(lane, *task);
             task->began_ = began;
             if (task->began_ < 0 || task->began_ > lane.ended_at) task->began_ = 0; // a damaged lane
             end_held_task(lane, *task, ended);

@@ -151,7 +151,6 @@ void process_engine::collect(parent_lane& lane, std::vector<ending>& ended) {
         if (streamed && result.bytes.size() <= block_classes[std::size(block_classes) - 1].size)
             result_hint_ = std::max(result_hint_, result.bytes.size());
         task->stage_ = process_task::stage::ended;
-        result.output = std::move(task->output_);
         // It stopped because it was asked to: by whom is what its future says.
         if (result.what == process_result::kind::cancelled && task->doom_ == process_task::doom::timed_out) {
             result.what = process_result::kind::failed;

@@ -101,7 +101,7 @@ void parent_lane::place(process_task& task, std::uint32_t attempt, std::size_t r
     task.fed_ = streamed ? 0 : size; // what is in the block must not go through the ring as well
     task.kill_at_ = 0;
     task.incoming_.clear();
-    task.output_.clear();
+    if (task.notes_ != nullptr) task.notes_->output.clear();
     least_urgent = outstanding_ == 0 ? task.priority : std::max(least_urgent, task.priority);
     ++placed;
     ++outstanding_;
@@ -357,7 +357,7 @@ bool parent_lane::hand_over_output(std::uint64_t wanted) noexcept {
     process_task* task = task_at(wanted - 1);
     if (task == nullptr || phase(wanted - 1) != slot_phase::running) return false;
     try {
-        task->output_ = output.take();
+        task->make_notes().output = output.take();
     } catch (...) { // memory is short: it is only what was printed
     }
     output_taken = wanted;

@@ -140,6 +140,7 @@ bool process_engine::cancel(process_task& task, process_cancel how) noexcept {
                 if (how != process_cancel::kill || task.doom_ != process_task::doom::none) return false;
                 if (!task.lane_->kill_holding(task.index_)) return false; // it has just finished
                 task.doom_ = process_task::doom::cancelled;
+                task.lane_->killed_because = "its task was cancelled by cancel_mode::kill";
                 return true;
             }
             break;

@@ -149,6 +149,8 @@ class process_engine {
     void retire_all(std::int64_t now) noexcept;
     std::int64_t next_deadline(std::int64_t now) noexcept;
     bool bury_if_dead(parent_lane& lane, std::int64_t now, std::vector<ending>& ended);
+    static void take_last_output(parent_lane& lane, process_task& task) noexcept;
+    static void note_attempt(const parent_lane& lane, process_task& task) noexcept;
     void end_held_task(parent_lane& lane, process_task& task, std::vector<ending>& ended);
     void start_failed(seat& s, start_failure how, const std::exception_ptr& cause, std::int64_t now) noexcept;
     std::int64_t count_start_failure(start_failure how, const std::exception_ptr& cause,

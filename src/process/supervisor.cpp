@@ -202,6 +202,7 @@ std::int64_t process_engine::check_timeouts(parent_lane& lane, std::int64_t now)
                     next = std::min(next, task->kill_at_);
                 } else if (lane.kill_holding(index)) {
                     task->doom_ = process_task::doom::timed_out;
+                    lane.killed_because = "its task took longer than its .timeout";
                 }
                 return;
             }

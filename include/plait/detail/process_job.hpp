@@ -21,9 +21,6 @@ class [[gnu::visibility("default")]] process_job_base : public process_task {
     /// What this_task shows in the worker, if there is anything; before the arguments.
     void describe(byte_writer& out);
 
-    /// What it printed; from when it is done on.
-    const std::string& output() const noexcept { return output_; }
-
   protected:
     ~process_job_base() override;
     /// The error that a result stands for; null: a value, in its bytes.
@@ -32,8 +29,6 @@ class [[gnu::visibility("default")]] process_job_base : public process_task {
     bool cancel_task(cancel_mode mode) noexcept;
     void leave_registry() noexcept;
     void report(const std::exception_ptr& error) const noexcept;
-
-    std::string output_;
 
   private:
     process_engine& engine_; // counted: cancel() may come when the pool is gone
@@ -65,7 +60,6 @@ class process_job final : public future_state<R>, public process_job_base, publi
                 return process_result_codec<R>::read(in, origin_of(result));
             }
         });
-        this->output_ = std::move(result.output);
         result.bytes.release();
         this->arguments.release();
         leave_registry();

@@ -26,7 +26,6 @@ struct process_result {
     std::exception_ptr error;
     int pid = 0;
     std::uint32_t worker = 0;
-    std::string output; ///< what it printed, where that is captured
 };
 
 /// A task of a process pool, on the parent's side. Counted references: the pool holds one until it has ended,
@@ -57,9 +56,11 @@ class [[gnu::visibility("default")]] process_task {
     }
 
     std::uint64_t number() const noexcept { return number_; }
+    /// What it printed, where that is captured; from when it has ended on.
+    std::string output() const { return notes_ != nullptr ? notes_->output : std::string{}; }
 
   protected:
-    virtual ~process_task() = default;
+    virtual ~process_task() { delete notes_; }
     /// The last reference is gone.
     virtual void released() noexcept = 0;
 
@@ -69,17 +70,25 @@ class [[gnu::visibility("default")]] process_task {
     friend class pending_tasks;
     friend std::exception_ptr timeout_of(const process_task& task) noexcept;
     enum class stage : std::uint8_t { fresh, pending, placed, ended };
+    /// What few tasks have: on the heap, so that the others do not carry it.
+    struct notes {
+        std::string earlier; // how earlier attempts ended
+        std::string output;  // what it printed, this attempt
+    };
+    notes& make_notes() {
+        if (notes_ == nullptr) notes_ = new notes;
+        return *notes_;
+    }
 
     atomic<std::uint32_t> references_{1};
     // The rest is guarded by the engine's lock.
     stage stage_ = stage::fresh;
     std::uint64_t number_ = 0; // the order of submission; moved tasks keep it
     int attempts_ = 0;         // that a worker has begun
-    std::int64_t began_ = 0;   // the attempt that its worker died in; 0: not known
-    std::string earlier_;      // how earlier attempts ended
-    std::uint64_t fed_ = 0;    // argument bytes streamed, this attempt
-    byte_buffer incoming_;     // streamed result bytes, this attempt
-    std::string output_;       // what it printed, this attempt
+    notes* notes_ = nullptr;
+    std::int64_t began_ = 0; // the attempt that its worker died in; 0: not known
+    std::uint64_t fed_ = 0;  // argument bytes streamed, this attempt
+    byte_buffer incoming_;   // streamed result bytes, this attempt
     class parent_lane* lane_ = nullptr;
     std::uint64_t index_ = 0; // its slot there
     enum class doom : std::uint8_t { none, cancelled, timed_out, killed } doom_ = doom::none;
