@@ -66,14 +66,15 @@ void loop_worker::begin(std::uint64_t index) noexcept {
     });
     identity.takes_pending = false;
     in.drain();
-    pending_result* const goes_on = std::exchange(identity.pending, nullptr);
-    if (goes_on == nullptr) { // it failed before it began, or it is a chunk of a map
+    std::unique_ptr<pending_result> goes_on{std::exchange(identity.pending, nullptr)};
+    if (kind != result_kind::value) goes_on.reset();
+    if (!goes_on) { // it failed before it began, or it is a chunk of a map
         slot.size = out.finish();
         slot.kind = kind;
         finish(slot, lane_.generation(index));
         return respect_hold();
     }
-    r->result.reset(goes_on);
+    r->result = std::move(goes_on);
     running_.push_back(std::move(r));
     running_.back()->result->tell(&note_done, this);
 }

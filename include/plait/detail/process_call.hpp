@@ -54,7 +54,7 @@ class [[gnu::visibility("default")]] pending_result : public completion {
 template <class R>
 class pending_result_of final : public pending_result {
   public:
-    explicit pending_result_of(future<R>&& f) noexcept : future_{std::move(f)} {}
+    void come_from(future<R>&& f) noexcept { future_ = std::move(f); }
     void write(byte_writer& out) override {
         if constexpr (std::is_void_v<R>)
             future_.get();
@@ -157,14 +157,20 @@ struct process_call {
             return std::tuple<worker_callable<F>, Args...>{worker_callable<F>{std::move(f)},
                                                            decode_argument<Args, I + 1>(in)...};
         }(std::index_sequence_for<Args...>{});
-        auto ended = std::apply([](auto&&... part) { return worker_executor().submit(std::move(part)...); },
-                                std::move(call));
-        if (this_worker().takes_pending)
-            this_worker().pending = new pending_result_of<result>{std::move(ended)};
-        else if constexpr (std::is_void_v<result>)
-            ended.get();
-        else
-            encode<std::remove_cvref_t<result>>(out, ended.get());
+        const auto submit = [&] {
+            return std::apply([](auto&&... part) { return worker_executor().submit(std::move(part)...); },
+                              std::move(call));
+        };
+        if (this_worker().takes_pending) {
+            // Before it begins: nothing can fail between its begin and the note of it.
+            auto* const later = new pending_result_of<result>;
+            this_worker().pending = later;
+            later->come_from(submit());
+        } else if constexpr (std::is_void_v<result>) {
+            submit().get();
+        } else {
+            encode<std::remove_cvref_t<result>>(out, submit().get());
+        }
     }
 
     static code_place where() {
