@@ -29,6 +29,7 @@
 #include <plait/plait.hpp>
 #include <plait/process.hpp>
 #include <plait/process_channel.hpp>
+#include <plait/process_output.hpp>
 #include <plait/process_pool.hpp>
 #include <plait/process_sync.hpp>
 #include <plait/select.hpp>
