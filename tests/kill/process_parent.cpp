@@ -40,34 +40,56 @@ pid_t start_busy(int seed) {
     return error == 0 ? pid : 0;
 }
 
+using clock = std::chrono::steady_clock;
+
+sigset_t child_ends() {
+    sigset_t set;
+    ::sigemptyset(&set);
+    ::sigaddset(&set, SIGCHLD);
+    return set;
+}
+
+// Until a child ends, for so long at most. SIGCHLD is blocked, so it is not missed.
+void await_child_until(clock::time_point until) {
+    const auto left = std::chrono::ceil<std::chrono::nanoseconds>(until - clock::now()).count();
+    if (left <= 0) return;
+    const timespec most{left / 1'000'000'000, left % 1'000'000'000};
+    const sigset_t ends = child_ends();
+    ::sigtimedwait(&ends, nullptr, &most);
+}
+
 // Whoever is left by the dead becomes our child: so all are gone when there is no child any more.
-bool all_gone(std::chrono::steady_clock::time_point until) {
+bool all_gone(clock::time_point until) {
     for (;;) {
         const pid_t gone = ::waitpid(-1, nullptr, WNOHANG);
         if (gone < 0 && errno == ECHILD) return true;
         if (gone > 0) continue;
-        if (std::chrono::steady_clock::now() >= until) return false;
-        std::this_thread::sleep_for(std::chrono::microseconds{200}); // a look, not a wait for anything
+        if (clock::now() >= until) return false;
+        await_child_until(until);
     }
 }
 
 TEST(KillProcessParent, P15_NothingOutlivesAParentThatIsKilledAtAnyMoment) {
     ASSERT_EQ(::prctl(PR_SET_CHILD_SUBREAPER, 1), 0);
+    const sigset_t ends = child_ends();
+    ASSERT_EQ(::pthread_sigmask(SIG_BLOCK, &ends, nullptr), 0);
     const unsigned seed = std::random_device{}();
     SCOPED_TRACE("seed " + std::to_string(seed));
     std::mt19937 random{seed};
     const std::size_t shared = files_in("/dev/shm", "");
     const std::size_t temporary = files_in("/tmp", "plait-lane");
-    std::chrono::steady_clock::duration longest{};
+    clock::duration longest{};
     for (int death = 0; death < deaths; ++death) {
+        for (const timespec none{}; ::sigtimedwait(&ends, nullptr, &none) == SIGCHLD;) {} // of the last round
         const pid_t parent = start_busy(death);
         ASSERT_GT(parent, 0);
         // From before its first instruction to the middle of its work.
-        std::this_thread::sleep_for(std::chrono::microseconds{random() % (sanitized ? 400'000 : 30'000)});
+        await_child_until(clock::now() +
+                          std::chrono::microseconds{random() % (sanitized ? 400'000 : 30'000)});
         ASSERT_EQ(::kill(parent, SIGKILL), 0);
-        const auto killed = std::chrono::steady_clock::now();
+        const auto killed = clock::now();
         ASSERT_TRUE(all_gone(killed + patience)) << "death " << death;
-        longest = std::max(longest, std::chrono::steady_clock::now() - killed);
+        longest = std::max(longest, clock::now() - killed);
     }
     RecordProperty("longest_us",
                    static_cast<int>(std::chrono::duration_cast<std::chrono::microseconds>(longest).count()));
