@@ -282,6 +282,25 @@ TEST(ProcessChannel, ACancelledSendHasNotSentAndACancelledReceiveHasTakenNothing
     EXPECT_EQ(c.receive_blocking(), std::nullopt);
 }
 
+TEST(ProcessChannel, SeveralAtOnce) {
+    process_channel<int> c{5};
+    const std::vector<int> numbers{1, 2, 3, 4, 5, 6, 7};
+    EXPECT_EQ(c.send_many_blocking(numbers), 5U);
+    EXPECT_EQ(c.receive_many_blocking(3), (std::vector<int>{1, 2, 3}));
+    EXPECT_EQ(c.receive_many_blocking(10), (std::vector<int>{4, 5}));
+    EXPECT_THROW(c.receive_many_blocking(0), std::invalid_argument);
+    EXPECT_EQ(c.send_many_blocking({}), 0U);
+    const auto body = [](process_channel<int> ch, std::vector<int> all) -> task<std::size_t> {
+        const std::size_t sent = co_await ch.send_many(all);
+        const std::vector<int> got = co_await ch.receive_many(2);
+        ch.close();
+        const std::vector<int> rest = co_await ch.receive_many(100);
+        const std::vector<int> none = co_await ch.receive_many(100);
+        co_return sent * 100 + got.size() * 10 + rest.size() + none.size();
+    };
+    EXPECT_EQ(plait::run(body(c, numbers)), 523U);
+}
+
 TEST(ProcessChannel, SelectTakesItsReceiversAsItDoesPipes) {
     items a{2};
     items b{2};

@@ -8,8 +8,9 @@ namespace plait {
 /// May a value of type T go to another process? Deep: elements, members and alternatives are looked at.
 ///
 /// Yes: arithmetic types and enums; strings, containers, optional, variant, tuple, pair, array, unique_ptr
-/// and shared_ptr, chrono's durations and time points, filesystem::path, of what is sendable; aggregates of
-/// what is sendable; and types that are serialised by cereal's conventions:
+/// and shared_ptr, chrono's durations and time points, filesystem::path, of what is sendable; plait's handles
+/// (shared_array, pipe, process_channel, process_event, ...), by descriptor; aggregates of what is sendable;
+/// and types that are serialised by cereal's conventions:
 ///
 ///     class account {
 ///         template <class Archive> void serialize(Archive& archive) { archive(owner_, balance_); }

@@ -67,6 +67,11 @@ void throw_pipe_closed() {
     throw closed_error{"pipe: cannot send: the other end is closed, or its process has ended"};
 }
 
+void throw_receive_none() {
+    throw std::invalid_argument{
+        "pipe: receive_many of at most 0 messages would look like the end; give at least 1"};
+}
+
 pipe_result send_now(const shared_descriptor& socket, pipe_message& m) {
     const int error = send_once(socket, m);
     return error == 0 ? pipe_result::done : error == EPIPE ? pipe_result::closed : pipe_result::nothing;

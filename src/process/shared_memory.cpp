@@ -94,12 +94,16 @@ std::string attempt(std::size_t size) {
     return "shared_array: cannot make " + std::to_string(size) + " bytes";
 }
 
+// Asking costs some 100 us.
+constexpr std::size_t worth_asking = std::size_t{1} << 20;
+
 // What would end in a signal instead of an error has to be asked before.
 void check_room(std::size_t size) {
     rlimit limit{};
     if (::getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && size > limit.rlim_cur)
         throw_errno(EFBIG, attempt(size) + ": RLIMIT_FSIZE is " + std::to_string(limit.rlim_cur) +
                                "; raise ulimit -f");
+    if (size < worth_asking) return;
     const std::uint64_t room = memory_room();
     if (size > room)
         throw_errno(ENOMEM, attempt(size) + ": only " + std::to_string(room) +

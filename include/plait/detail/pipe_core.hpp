@@ -6,6 +6,8 @@
 #include <plait/detail/received.hpp>
 #include <plait/serialize.hpp>
 #include <plait/task.hpp>
+#include <span>
+#include <vector>
 
 namespace plait::detail {
 
@@ -92,6 +94,7 @@ struct pipe_ends {
                                                               time_point deadline);
 [[gnu::visibility("default")]] task<std::size_t> wait_for_one(std::vector<shared_descriptor> sockets);
 [[noreturn, gnu::visibility("default")]] void throw_pipe_closed();
+[[noreturn, gnu::visibility("default")]] void throw_receive_none();
 [[gnu::visibility("default")]] bool can_receive_until(const shared_descriptor& socket, time_point deadline);
 
 // A process channel's sending end: the same, but for how many messages may be in it.
@@ -142,8 +145,41 @@ class pipe_sending {
         return status_of(send_now(end(), m));
     }
 
+    /// Waits until there is room for one, and sends as many of `items` as fit, in order. Returns how many;
+    /// the rest is still the caller's, and so is one that cannot be serialised, which the next call will
+    /// throw for.
+    [[nodiscard]] task<std::size_t> send_many(std::span<const T> items) const {
+        return send_some(end(), items);
+    }
+    std::size_t send_many_blocking(std::span<const T> items) const {
+        if (items.empty()) return 0;
+        send_blocking(items.front());
+        return 1 + send_more(end(), items.subspan(1));
+    }
+
   private:
     const auto& end() const { return static_cast<const End&>(*this).sends_at(); }
+    template <class Where>
+    static task<std::size_t> send_some(Where where, std::span<const T> items) {
+        if (items.empty()) co_return 0;
+        pipe_message first = encode_message(items.front(), room_of(where));
+        co_await send_message(where, std::move(first));
+        co_return 1 + send_more(where, items.subspan(1));
+    }
+    template <class Where>
+    static std::size_t send_more(const Where& where, std::span<const T> items) noexcept {
+        std::size_t sent = 0;
+        try {
+            for (const T& x : items) {
+                pipe_message m = encode_message(x, room_of(where));
+                if (send_now(where, m) != pipe_result::done) break;
+                ++sent;
+            }
+        } catch (...) {
+            return sent;
+        }
+        return sent;
+    }
     pipe_message encoded(const T& x) const { return encode_message(x, room_of(end())); }
     static send_status status_of(pipe_result r) noexcept {
         return r == pipe_result::done      ? send_status::sent
@@ -180,6 +216,20 @@ class pipe_receiving {
         const pipe_result r = receive_now(socket(), m);
         return result_of(r, std::move(m));
     }
+    /// Waits for a message and takes what is there, at most `most`: empty at the end.
+    [[nodiscard]] task<std::vector<T>> receive_many(std::size_t most) const {
+        check_most(most);
+        return receive_some(socket(), most);
+    }
+    std::vector<T> receive_many_blocking(std::size_t most) const {
+        check_most(most);
+        std::vector<T> items;
+        if (std::optional<T> first = receive_blocking()) {
+            items.push_back(std::move(*first));
+            take_more(socket(), items, most);
+        }
+        return items;
+    }
     /// Would a receive find a message, or the end, within `d`? Takes nothing.
     template <class Rep, class Period>
     [[nodiscard]] bool wait_blocking_for(std::chrono::duration<Rep, Period> d) const {
@@ -192,6 +242,31 @@ class pipe_receiving {
         std::optional<T> item;
         if (r == pipe_result::done) item.emplace(decode_message<T>(std::move(m)));
         return {std::move(item), r == pipe_result::closed};
+    }
+    static void check_most(std::size_t most) {
+        if (most == 0) throw_receive_none();
+    }
+    static task<std::vector<T>> receive_some(shared_descriptor socket, std::size_t most) {
+        pipe_message m;
+        std::vector<T> items;
+        const bool got = co_await receive_message(socket, m);
+        if (got) {
+            items.push_back(decode_message<T>(std::move(m)));
+            take_more(socket, items, most);
+        }
+        co_return items;
+    }
+    /// A message that cannot be read is lost, as with `receive`; but not those before it.
+    static void take_more(const shared_descriptor& socket, std::vector<T>& items, std::size_t most) noexcept {
+        try {
+            while (items.size() < most) {
+                pipe_message m;
+                if (receive_now(socket, m) != pipe_result::done) return;
+                items.push_back(decode_message<T>(std::move(m)));
+            }
+        } catch (...) {
+            return;
+        }
     }
     static task<std::optional<T>> receive_from(shared_descriptor socket) {
         pipe_message m;
