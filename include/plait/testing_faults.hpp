@@ -8,6 +8,8 @@
 #include <string_view>
 #include <vector>
 
+// Component testing_run: link plait::testing_run.
+
 namespace plait::testing {
 
 /// Where something can be refused: memory, threads, descriptors, and what is done with them.

@@ -6,6 +6,8 @@
 #include <plait/detail/chrono.hpp>
 #include <string>
 
+// Component testing_run: link plait::testing_run.
+
 namespace plait::testing {
 
 /// What a run came to.

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The names at which a test makes calls fail (see fault_point). pthread_create is in simulated_calls_linux.cpp.
-#include "testing/by_name.hpp"
-#include "testing/fault_state.hpp"
+#include "testing_run/by_name.hpp"
+#include "testing_run/fault_state.hpp"
 
 #include <dlfcn.h>
 #include <fcntl.h>

@@ -2,9 +2,9 @@
 #include <plait/testing_faults.hpp>
 
 #include "sys/direct_call.hpp"
-#include "testing/by_name.hpp"
-#include "testing/fault_state.hpp"
-#include "testing/simulation.hpp"
+#include "testing_run/by_name.hpp"
+#include "testing_run/fault_state.hpp"
+#include "testing_run/simulation.hpp"
 
 #include <algorithm>
 #include <cstdio>

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The C library's names for what waits, wakes and tells the time. The linker takes these for the program and its
 // libraries; outside of a run each passes the call on.
-#include "testing/by_name.hpp"
-#include "testing/fault_state.hpp"
-#include "testing/simulation.hpp"
+#include "testing_run/by_name.hpp"
+#include "testing_run/fault_state.hpp"
+#include "testing_run/simulation.hpp"
 
 #include <dlfcn.h>
 #include <linux/futex.h>

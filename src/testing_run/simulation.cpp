@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "testing/simulation.hpp"
+#include "testing_run/simulation.hpp"
 
-#include "testing/by_name.hpp"
+#include "testing_run/by_name.hpp"
 
 #include "strand/pool_engine.hpp"
 #include "sys/direct_call.hpp"
