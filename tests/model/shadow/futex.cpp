@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // In the place of src/sys/futex_linux.cpp: the model's threads sleep, not the one that explores.
+#include "sys/direct_call.hpp"
 #include "sys/futex.hpp"
 
 #include <plait/detail/model.hpp>
@@ -7,6 +8,8 @@
 namespace plait::detail {
 
 using testing::model::site;
+
+constinit atomic<std::uint32_t> calls_by_name{0};
 
 futex_result futex_wait(const std::uint32_t* word, std::uint32_t expected, std::int64_t deadline,
                         futex_scope) noexcept {
