@@ -1,13 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
 # Thin: what the words mean is in CMakePresets.json and tools/. Each word works as the first one on a bare Debian 12.
 #   make [build]   make demo   make test [T=regex]   make bench [ROW=name]   make lint   make format   make asan   make tsan
-#   make install [PREFIX=/usr/local] [DESTDIR=]   make deps   make docs   make picture   make fresh   make fuzz [SECONDS=300]   make stress   make clean
+#   make install [PREFIX=/usr/local] [DESTDIR=]   make deps   make docs   make picture   make fresh   make fuzz [SECONDS=300]   make stress   make schedules [N=400000]   make mutants   make clean
 .DEFAULT_GOAL := build
-.PHONY: build demo test bench lint format asan tsan install deps docs picture fresh fuzz stress clean
+.PHONY: build demo test bench lint format asan tsan install deps docs picture fresh fuzz stress schedules mutants clean
 JOBS   ?= $(shell nproc)
 T      ?= .
 PREFIX ?= /usr/local
 SECONDS ?= 300
+N      ?= 400000
 LINT_SECONDS ?= 1500
 
 build_needs := g++ cmake ninja-build ccache pkg-config libcurl4-openssl-dev libcereal-dev libcli11-dev libfmt-dev \
@@ -49,6 +50,17 @@ stress:
 	@tools/need $(test_needs)
 	$(call preset,release,ON)
 	@$(call ctest,release,-L stress)
+
+# N: for each model, so many schedules at most
+schedules:
+	@tools/need $(test_needs)
+	$(call preset,release,ON)
+	@tools/schedules build/release/tests $(N)
+
+mutants:
+	@tools/need $(test_needs)
+	$(call preset,release,ON)
+	@$(call ctest,release,-L mutants -V)
 
 lint:
 	@tools/need $(lint_needs)

@@ -1,9 +1,21 @@
 # SPDX-License-Identifier: Apache-2.0
 # The command, the examples and the benches. All of them find their sources by GLOB.
 
-# Links whatever component of ours has sources by now.
+# Links whatever component of ours has sources by now; testing_run only for sources that include it.
 function(plait_link_components target)
     get_property(components GLOBAL PROPERTY PLAIT_COMPONENTS)
+    list(REMOVE_ITEM components testing_run)
+    get_target_property(sources ${target} SOURCES)
+    foreach(source IN LISTS sources)
+        cmake_path(ABSOLUTE_PATH source)
+        if(source MATCHES "cpp$" AND EXISTS ${source})
+            file(STRINGS ${source} lines REGEX "^#include <plait/testing(_run|_faults)?.hpp>")
+            if(lines)
+                # Before the others: what it defines is for all of them.
+                target_link_libraries(${target} PRIVATE plait::testing_run)
+            endif()
+        endif()
+    endforeach()
     foreach(component IN LISTS components)
         target_link_libraries(${target} PRIVATE plait::${component})
     endforeach()

@@ -7,9 +7,8 @@
 
 #include <atomic>
 #include <deque>
-#include <fstream>
 
-#include "process/lane.hpp"
+#include "support/own_lane.hpp"
 #include "support/process_tasks.hpp"
 
 namespace {
@@ -114,15 +113,6 @@ TEST(ProcessPoolDamage, AnInitializerThatClosesAllDescriptorsBreaksThePoolWithIt
     } catch (const plait::pool_broken& e) {
         EXPECT_NE(std::string{e.what()}.find("descriptors"), std::string::npos) << e.what();
     }
-}
-
-// The worker's side of its lane, found as a stray pointer would find it.
-plait::detail::lane_view own_lane() {
-    std::ifstream maps{"/proc/self/maps"};
-    for (std::string line; std::getline(maps, line);)
-        if (line.find("memfd:plait-lane") != std::string::npos)
-            return plait::detail::lane_view{reinterpret_cast<std::byte*>(std::stoull(line, nullptr, 16))};
-    std::abort();
 }
 
 struct damages_its_ring {

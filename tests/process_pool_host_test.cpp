@@ -184,6 +184,17 @@ TEST(ProcessPoolHost, P12_WhereDescriptorsRunOutTheConstructorThrowsAndNothingSt
     ::prctl(PR_SET_CHILD_SUBREAPER, adopts);
 }
 
+TEST(ProcessPoolHost, P12_WithThirtyTwoDescriptorsAPoolWorksOrSaysWhatIsShort) {
+    if (sanitized) GTEST_SKIP() << vptr_takes_a_descriptor;
+    expect_well({"few_descriptors"});
+}
+
+TEST(ProcessPoolHost, P12_WhereTheUserMayHaveNoMoreProcessesAPoolSaysSoAndWorksLater) {
+    if (::geteuid() != 0) GTEST_SKIP() << "only root can become a user who has no processes yet";
+    if (sanitized) GTEST_SKIP() << "a sanitizer's own threads count as well";
+    expect_well({"few_processes"});
+}
+
 TEST(ProcessPoolHost, P12_WhileOneWorkerLivesThePoolWorks) { expect_well({"one_worker", "2"}); }
 
 TEST(ProcessPoolHost, P12_WithNoWorkerLeftPendingTasksEndWithPoolBrokenAndTheCause) {

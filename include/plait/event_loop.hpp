@@ -67,7 +67,12 @@ class [[gnu::visibility("default")]] event_loop final : public in_process_execut
     template <class T>
     auto* make_main(task<T> t) {
         auto give = [t = std::move(t)]() mutable { return std::move(t); };
-        return new detail::job<decltype(give)>{engine(), submit_options{.name = "main"}, std::move(give)};
+        try {
+            return new detail::job<decltype(give)>{engine(), submit_options{.name = "main"}, std::move(give)};
+        } catch (...) {
+            engine().leave(); // begin_run() has let it in
+            throw;
+        }
     }
     detail::worker& engine() noexcept;
 

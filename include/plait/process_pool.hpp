@@ -44,6 +44,61 @@ class process_initializer {
     bool given_ = false;
 };
 
+/// A variable of the workers' environment: set, or without a value removed.
+///
+///     plait::process_pool pool{{.environment = {{"OMP_NUM_THREADS", "1"}, {"http_proxy", {}}}}};
+struct environment_variable {
+    std::string name;
+    std::optional<std::string> value;
+};
+
+/// What a pool's tasks shall not do: a guard against accidents in code that means well, not against an enemy.
+///
+///     plait::process_pool pool{{.initializer = open_database,
+///                               .isolate = {.no_network = true, .read_only_files = true}}};
+///
+/// It holds from the end of the initializer on, which so can still open what the tasks need, for the worker
+/// and all that it starts, and cannot be taken back. Made by seccomp filters, which take no rights; programs
+/// that are started get none by their set-user-id bit any more.
+struct worker_isolation {
+    /// Sockets other than Unix ones cannot be made (EACCES), nor io_uring rings.
+    bool no_network = false;
+    /// Nothing is created, opened for writing, removed, renamed or given other rights: "read-only file
+    /// system" (EROFS), for devices and `/dev/shm` too. What is open already stays as it is: stdout, stderr,
+    /// and what the initializer has opened.
+    bool read_only_files = false;
+};
+
+/// What becomes of a pool's worker processes; see `process_pool_options::on_worker_event`.
+///
+///     plait::process_pool pool{{.on_worker_event = [](const plait::worker_event& e) {
+///         if (e.what == plait::worker_event::kind::lost) std::cerr << e.text << '\n';
+///     }}};
+///
+/// Of each worker comes `started`, then (if its initializer ends well) `ready`, and at last `lost` or
+/// `retired`; the successor of a worker that is gone, or about to go, comes with `replacement`.
+///
+/// Threads:  called on the pool's own thread, one event after the other, with no lock held. It holds up all
+///           other news of the pool, so it should be short. `submit`, `status` and `cancel` may be called;
+///           waiting there for a task of the same pool, or for its shutdown, would wait for ever.
+/// Errors:   what it throws goes to `on_unhandled`.
+struct worker_event {
+    enum class kind : unsigned char {
+        started, ///< its process exists
+        ready,   ///< past its initializer: it takes tasks
+        lost,    ///< it died, or was killed; `text` says how
+        retired, ///< it left as it was told to: `.max_tasks_per_worker`, or shutdown
+    };
+    kind what;
+    unsigned worker; ///< its number; a replacement inherits it
+    int pid;
+    bool replacement = false; ///< of `started`
+    std::uint64_t task = 0;   ///< of `lost`: the number of the task that it held; 0: none
+    std::string text = {};    ///< of `lost`: what worker_lost says
+};
+
+using worker_event_handler = detail::function<void(const worker_event&)>;
+
 struct process_pool_options {
     /// Worker processes; at least 1. Default: the processors that this process may use.
     int workers = default_workers;
@@ -57,6 +112,27 @@ struct process_pool_options {
     detail::nanoseconds task_timeout = detail::nanoseconds::max();
     /// For the initializer.
     detail::nanoseconds start_timeout = std::chrono::seconds{30};
+    /// Each worker runs an event loop, and drives up to `loop_tasks` (at most 1024) coroutines at once: for
+    /// tasks that wait, many to a process. A plain function holds up its neighbours while it runs. A task
+    /// that is cancelled or late is stopped as on an event_loop, and only if it does not end within a second
+    /// its worker is killed (unless it was only asked to); like a crash that costs all tasks of the worker,
+    /// each of which is retried or lost by itself.
+    bool loop = false;
+    int loop_tasks = 512;
+    /// What tasks print is kept for `output_of(future)` (process_output.hpp) and worker_lost, rather than
+    /// printed where this program prints. Costs a task two wake-ups, since the pool has to take its output
+    /// before the next one prints.
+    bool capture_output = false;
+    /// Bytes of memory of a worker's own, at least 16 MiB: a task that asks for more gets std::bad_alloc.
+    /// What slips by that (shared memory) is looked at four times a second, and then costs the worker:
+    /// worker_lost says so.
+    std::uint64_t memory_limit = unlimited;
+    /// Variables that are set or removed in the workers, before their initializer.
+    std::vector<environment_variable> environment = {};
+    /// Added to the workers' niceness, -20 to 19: 19 takes what the processor has left over.
+    int nice = 0;
+    worker_isolation isolate = {};
+    worker_event_handler on_worker_event = {};
     unhandled_handler on_unhandled = {};
 
     static constexpr int default_workers = -0x7fffffff - 1;
@@ -83,7 +159,8 @@ struct process_pool_options {
 /// Order:         tasks begin in the order of submission, high before normal before low priority; of 16 in a
 ///                row one is of the lowest priority that waits, so that none starves.
 /// Cancellation:  a queued task never runs; `cancel(cancel_mode::kill)` kills the worker of a running one;
-///                without `kill` a running task goes on. Test P13.
+///                without `kill` a running task goes on, but for `.loop`, where it is asked to stop.
+///                Tests P13, ACancelledTaskIsStoppedAndItsNeighboursGoOn.
 /// Errors:        exceptions come back as themselves or as remote_error. A program without plait::program:
 ///                logic_error. Workers that cannot be started: system_error from the constructor.
 /// Cost:          an idle pool sleeps in the kernel. A busy worker makes no system call between tasks.
@@ -146,7 +223,7 @@ class [[gnu::visibility("default")]] process_pool final {
     struct worker_status {
         int pid = 0;             ///< 0: being started
         std::uint64_t tasks = 0; ///< that it has finished
-        std::uint64_t task = 0;  ///< number of the task that it runs; 0: none
+        std::uint64_t task = 0;  ///< number of the task that it runs (for longest, on a loop); 0: none
         bool ready = false;      ///< past its initializer
     };
     std::vector<worker_status> status() const;

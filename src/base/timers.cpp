@@ -11,19 +11,18 @@ std::uint64_t timers::tick_of(time_point t) noexcept {
     return ns <= 0 ? 0 : static_cast<std::uint64_t>(ns) >> tick_bits;
 }
 
-bool timers::earlier(const timer* a, const timer* b) noexcept {
-    return a->deadline_ != b->deadline_ ? a->deadline_ < b->deadline_ : a->sequence_ < b->sequence_;
-}
-
-void timers::add(timer& t) {
+void timers::add(timer& t) noexcept {
     t.sequence_ = sequence_++;
     place(t);
     ++count_;
 }
 
-void timers::place(timer& t) {
+void timers::place(timer& t) noexcept {
     const std::uint64_t tick = tick_of(t.deadline_);
-    if (tick <= tick_) return push_near(t);
+    if (tick <= tick_) {
+        t.place_ = in_heap;
+        return near_.push(t);
+    }
     // The level is that of the highest digit (base 64) in which the tick differs from now.
     const auto level = static_cast<unsigned>(std::bit_width(tick ^ tick_) - 1) / slot_bits;
     const auto slot = static_cast<unsigned>(tick >> (level * slot_bits)) % slots;
@@ -40,57 +39,13 @@ void timers::remove(timer& t) noexcept {
     if (!t.armed()) return;
     --count_;
     if (t.place_ == in_heap) {
-        const std::size_t i = t.index_;
-        timer* const last = near_.back();
-        near_.pop_back();
-        if (last != &t) {
-            near_[i] = last;
-            last->index_ = static_cast<std::uint32_t>(i);
-            sift_up(i);
-            sift_down(last->index_);
-        }
+        near_.remove(t);
     } else {
         (t.previous_ ? t.previous_->next_ : wheel_[t.place_]) = t.next_;
         if (t.next_) t.next_->previous_ = t.previous_;
         if (!wheel_[t.place_]) occupied_[t.place_ / slots] &= ~(std::uint64_t{1} << (t.place_ % slots));
     }
     t.place_ = timer::nowhere;
-}
-
-void timers::push_near(timer& t) {
-    near_.push_back(&t);
-    t.place_ = in_heap;
-    t.index_ = static_cast<std::uint32_t>(near_.size() - 1);
-    sift_up(near_.size() - 1);
-}
-
-void timers::sift_up(std::size_t i) noexcept {
-    timer* const t = near_[i];
-    for (; i > 0; i = (i - 1) / 4) {
-        timer* const parent = near_[(i - 1) / 4];
-        if (!earlier(t, parent)) break;
-        near_[i] = parent;
-        parent->index_ = static_cast<std::uint32_t>(i);
-    }
-    near_[i] = t;
-    t->index_ = static_cast<std::uint32_t>(i);
-}
-
-void timers::sift_down(std::size_t i) noexcept {
-    timer* const t = near_[i];
-    for (;;) {
-        const std::size_t first = 4 * i + 1;
-        if (first >= near_.size()) break;
-        const auto begin = near_.begin() + static_cast<std::ptrdiff_t>(first);
-        const auto end = near_.begin() + static_cast<std::ptrdiff_t>(std::min(first + 4, near_.size()));
-        const auto child = std::min_element(begin, end, earlier);
-        if (!earlier(*child, t)) break;
-        near_[i] = *child;
-        near_[i]->index_ = static_cast<std::uint32_t>(i);
-        i = static_cast<std::size_t>(child - near_.begin());
-    }
-    near_[i] = t;
-    t->index_ = static_cast<std::uint32_t>(i);
 }
 
 // The first slot behind the wheel's time. A lower level's slots all come before a higher level's.
@@ -109,7 +64,7 @@ bool timers::next_slot(unsigned& level, unsigned& slot, std::uint64_t& tick) con
 }
 
 // Moves the wheel's time on to `tick`, slot by slot: level 0 into the heap, higher ones down a level.
-void timers::advance(std::uint64_t tick) {
+void timers::advance(std::uint64_t tick) noexcept {
     unsigned level = 0;
     unsigned slot = 0;
     std::uint64_t at = 0;
@@ -127,15 +82,15 @@ void timers::advance(std::uint64_t tick) {
     if (tick > tick_) tick_ = tick;
 }
 
-bool timers::fire_due(time_point now) {
+bool timers::fire_due(time_point now) noexcept {
     if (count_ == 0) {
         tick_ = std::max(tick_, tick_of(now));
         return false;
     }
     advance(tick_of(now));
     bool fired = false;
-    while (!near_.empty() && near_.front()->deadline_ <= now) {
-        timer& t = *near_.front();
+    while (near_.first() && near_.first()->deadline_ <= now) {
+        timer& t = *near_.first();
         remove(t);
         t.fire_(t);
         fired = true;
@@ -145,7 +100,7 @@ bool timers::fire_due(time_point now) {
 
 time_point timers::next() const noexcept {
     if (count_ == 0) return time_point::max();
-    if (!near_.empty()) return near_.front()->deadline_;
+    if (near_.first()) return near_.first()->deadline_;
     unsigned level = 0;
     unsigned slot = 0;
     std::uint64_t tick = 0;

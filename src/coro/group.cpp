@@ -3,7 +3,9 @@
 
 #include "base/spin_lock.hpp"
 
+#include <new>
 #include <stdexcept>
+#include <utility>
 
 namespace plait::detail {
 
@@ -32,12 +34,24 @@ void group_core::remove(job_core& child, const std::exception_ptr& error) noexce
 
 void group_core::add_error(const std::exception_ptr& error) noexcept {
     const spin_guard guard{lock_};
-    try {
-        errors_.push_back(error);
-    } catch (const std::bad_alloc&) {
-        // One failure less to tell of; if it was the only one, the group must still fail.
-        if (errors_.empty()) std::terminate();
+    if (!first_error_) {
+        first_error_ = error;
+        return;
     }
+    try {
+        further_errors_.push_back(error);
+    } catch (const std::bad_alloc&) { // one failure less to tell of; the group fails all the same
+    }
+}
+
+std::vector<std::exception_ptr> group_core::take_errors() {
+    std::vector<std::exception_ptr> all;
+    if (!first_error_) return all;
+    all.reserve(1 + further_errors_.size());
+    all.push_back(std::exchange(first_error_, nullptr));
+    for (std::exception_ptr& e : further_errors_) all.push_back(std::move(e));
+    further_errors_.clear();
+    return all;
 }
 
 void group_core::note(const std::exception_ptr& error) noexcept {

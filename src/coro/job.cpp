@@ -10,9 +10,9 @@ namespace plait::detail {
 // A task's time-out. It outlives the task until the keeper's thread has dropped it: the only thread that may
 // touch the timer. Two owners: the task, the keeper.
 struct job_core::time_limit : timer, pooled {
-    time_limit(context& scope, worker& keeper, time_point deadline) noexcept
+    time_limit(context& scope, worker& keeper) noexcept
         : timer{&fired}, arm_{*this, &armed}, drop_{*this, &dropped}, scope_{&scope}, keeper_{keeper} {
-        deadline_ = deadline;
+        deadline_ = time_point::max(); // until the task begins
     }
 
     struct step : work {
@@ -49,8 +49,8 @@ job_core::job_core(worker& at, const submit_options& options)
     : work{nullptr}, name_{options.name}, owner_{&at}, parent_{0}, timeout_{options.timeout} {
     work::priority_ = static_cast<unsigned char>(options.priority);
     home = &at;
-    if (timeout_ != nanoseconds::max())
-        (void)at.keeper(); // if there is none to be had, the submitter hears it
+    // Here: if there is no keeper to be had, or no memory, the submitter hears it.
+    if (timeout_ != nanoseconds::max()) limit_ = new time_limit{*this, at.keeper()};
     node = &new_task_node(options.name, options.created);
     parent_ = node->parent.load(order::relaxed);
     if (const context* parent = current().scope) deadline = parent->deadline;
@@ -58,6 +58,7 @@ job_core::job_core(worker& at, const submit_options& options)
 
 job_core::~job_core() {
     if (failures_) failures_->release_owner();
+    delete limit_; // the task never began
 }
 
 void job_core::keep_failures() noexcept {
@@ -76,12 +77,10 @@ void job_core::begin() noexcept {
     if (timeout_ == nanoseconds::max()) return;
     const time_point at = later(home->now(), timeout_);
     if (at < deadline) deadline = at;
-    worker& keeper = home->keeper();
-    if (!is_coroutine_ && keeper.is_current())
+    limit_->deadline_ = at;
+    if (!is_coroutine_ && limit_->keeper_.is_current())
         overdue_at = at; // the timer has to wait for this function's end
-    // Without memory for it the program ends: a task must not run on without its time-out.
-    limit_ = new time_limit{*this, keeper, at}; // NOLINT(bugprone-unhandled-exception-at-new)
-    keeper.post(limit_->arm_);
+    limit_->keeper_.post(limit_->arm_);
 }
 
 bool job_core::end() noexcept {

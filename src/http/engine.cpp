@@ -62,8 +62,10 @@ engine::~engine() {
 
 transfer& engine::acquire() {
     if (idle_.empty()) {
+        // Each transfer stands in each list once at most: nothing that follows has to be refused a place.
+        for (std::vector<transfer*>* const list : {&idle_, &active_, &finished_, &held_})
+            list->reserve(all_.size() + 1);
         all_.push_back(std::make_unique<transfer>(*this));
-        idle_.reserve(all_.size());
         return *all_.back();
     }
     transfer& t = *idle_.back();
@@ -103,7 +105,7 @@ void engine::stop(exchange& x) noexcept {
     if (t->active_) leave(*t);
     std::erase(finished_, t);
     std::erase(held_, t);
-    idle_.push_back(t); // acquire() has reserved the place
+    idle_.push_back(t); // acquire() has made room for it
 }
 
 void engine::go_on(exchange& x) {
@@ -153,7 +155,12 @@ int engine::on_close(void* self, curl_socket_t fd) {
 
 engine::socket_state& engine::state_of(curl_socket_t fd) {
     const auto index = static_cast<std::size_t>(fd);
-    if (index >= sockets_.size()) sockets_.resize(index + 16);
+    if (index >= sockets_.size()) {
+        // Each socket stands in them once at most: libcurl's callbacks find room.
+        todo_.reserve(index + 16);
+        doing_.reserve(index + 16);
+        sockets_.resize(index + 16);
+    }
     return sockets_[index];
 }
 
@@ -186,6 +193,10 @@ void engine::want(curl_socket_t fd, int what, transfer* user) {
         event.events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
         event.data.fd = fd;
         state.registered = ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, fd, &event) == 0 || errno == EEXIST;
+        if (!state.registered && user != nullptr) { // nothing will ever be heard of it
+            user->socket_error_ = errno;
+            next_check_ = clock::time_point::min();
+        }
     }
     enqueue(fd, state);
 }
@@ -290,7 +301,11 @@ void engine::collect() {
         char* user = nullptr;
         (void)curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &user);
         auto& t = *reinterpret_cast<transfer*>(user);
-        t.finish(code);
+        try {
+            t.finish(code);
+        } catch (...) {
+            t.caught();
+        }
         leave(t);
         exchange& x = *t.exchange_;
         if (x.result.stale && !x.what.fresh) {
@@ -332,6 +347,12 @@ void engine::check_deadlines() {
     next_check_ = clock::time_point::max();
     for (std::size_t i = active_.size(); i-- > 0;) {
         transfer& t = *active_[i];
+        if (t.socket_error_ != 0) {
+            t.exchange_->result.system_error = t.socket_error_;
+            abort(t, cause::connect,
+                  "cannot watch its socket: " + plait::detail::errno_text(t.socket_error_));
+            continue;
+        }
         if (t.exchange_->what.deadline <= now_)
             abort(t, cause::timeout, "not done within the time given");
         else if (!t.connected_ && t.connect_by_ <= now_)

@@ -14,6 +14,7 @@
 #include "http/engine.hpp"
 #include "http/redirect.hpp"
 #include "sys/errors.hpp"
+#include "sys/unique_fd.hpp"
 
 namespace plait::http::detail {
 namespace {
@@ -155,6 +156,11 @@ void transfer::fail(cause why, std::string text) {
     exchange_->result.text = std::move(text);
 }
 
+void transfer::caught() noexcept {
+    if (!exchange_->result.thrown) exchange_->result.thrown = std::current_exception();
+    fail(cause::receiver, "no memory"); // short enough to need none
+}
+
 bool transfer::drops_body() const noexcept {
     const int status = exchange_->result.status;
     if (exchange_->drops == discard::all_but_success) return status < 200 || status >= 300 || status == 206;
@@ -268,8 +274,9 @@ curl_socket_t transfer::open_socket(curl_sockaddr& address) {
         socket_error_ = errno;
         return CURL_SOCKET_BAD;
     }
+    plait::detail::unique_fd owned{fd};
     engine_.adopt(fd);
-    return fd;
+    return owned.release();
 }
 
 /// Kept connections that the server had closed meanwhile: libcurl tries five of them before it gives up.
@@ -321,20 +328,34 @@ void transfer::finish(CURLcode code) {
             retry_after_of(exchange_->result.headers.find("retry-after"), std::time(nullptr));
 }
 
+// libcurl is C: no exception may go through it. What comes is the exchange's failure, and libcurl is told of one.
+template <class Result, class Callback>
+Result transfer::guarded(void* self, Result failed, Callback callback) noexcept {
+    transfer& me = *static_cast<transfer*>(self);
+    try {
+        return callback(me);
+    } catch (...) {
+        me.caught();
+        return failed;
+    }
+}
+
 std::size_t transfer::on_header(char* data, std::size_t size, std::size_t count, void* self) {
-    return static_cast<transfer*>(self)->take_header({data, size * count});
+    return guarded(self, std::size_t{0}, [&](transfer& t) { return t.take_header({data, size * count}); });
 }
 
 std::size_t transfer::on_body(char* data, std::size_t size, std::size_t count, void* self) {
-    return static_cast<transfer*>(self)->take_body({data, size * count});
+    return guarded(self, std::size_t{0}, [&](transfer& t) { return t.take_body({data, size * count}); });
 }
 
 int transfer::on_request(void* self, char* peer, char* local, int peer_port, int local_port) {
-    return static_cast<transfer*>(self)->before_request(peer, peer_port, local, local_port);
+    return guarded(self, CURL_PREREQFUNC_ABORT,
+                   [&](transfer& t) { return t.before_request(peer, peer_port, local, local_port); });
 }
 
 curl_socket_t transfer::on_open(void* self, curlsocktype /*purpose*/, curl_sockaddr* address) {
-    return static_cast<transfer*>(self)->open_socket(*address);
+    return guarded(self, curl_socket_t{CURL_SOCKET_BAD},
+                   [&](transfer& t) { return t.open_socket(*address); });
 }
 
 void answer::reset() {

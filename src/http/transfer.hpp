@@ -60,6 +60,8 @@ class transfer {
     void set_url(const std::string& text);
     void finish(CURLcode code);
     void fail(http::cause why, std::string text);
+    /// In a handler: that is the exchange's failure.
+    void caught() noexcept;
     void fail_by_code(CURLcode code);
     [[nodiscard]] bool died_on_kept_connection(CURLcode code) const;
     [[nodiscard]] bool begin();
@@ -69,6 +71,8 @@ class transfer {
     [[nodiscard]] int before_request(const char* peer, int peer_port, const char* local, int local_port);
     [[nodiscard]] curl_socket_t open_socket(curl_sockaddr& address);
 
+    template <class Result, class Callback>
+    static Result guarded(void* self, Result failed, Callback callback) noexcept;
     static std::size_t on_header(char* data, std::size_t size, std::size_t count, void* self);
     static std::size_t on_body(char* data, std::size_t size, std::size_t count, void* self);
     static int on_request(void* self, char* peer, char* local, int peer_port, int local_port);

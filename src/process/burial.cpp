@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "process/process_engine.hpp"
 #include "process/slot_stream.hpp"
+#include "sys/errors.hpp"
 #include "sys/futex.hpp"
 
 #include <plait/errors.hpp>
@@ -45,41 +46,109 @@ std::exception_ptr broken_by(const std::exception_ptr& cause) noexcept {
     }
 }
 
+std::string cause_of(const parent_lane& lane, const worker_lost::details& d) {
+    if (lane.killed_by_us) return lane.killed_because;
+    const bool exited = lane.exit_known && lane.exit_code == CLD_EXITED;
+    if (exited && lane.exit_status == exit_without_bell)
+        return "its task closed descriptors that are not its own";
+    if (d.signal == SIGKILL)
+        return "from outside, not by the pool: if nobody else did it, likely the kernel, short of memory "
+               "(see "
+               "dmesg)";
+    if (exited) return "a task must not end its process; return or throw instead";
+    return {};
+}
+
+std::string reason_of(const parent_lane& lane, const worker_lost::details& d) {
+    std::string reason = cause_of(lane, d);
+    if (d.attempts < 2) return reason;
+    return reason + (reason.empty() ? "" : "; ") + "it is not tried again, since it has ended " +
+           std::to_string(d.attempts) + " workers";
+}
+
 } // namespace
+
+std::exception_ptr timeout_of(const process_task& task) noexcept {
+    try {
+        const std::string name = *task.name != '\0' ? " '" + std::string{task.name} + "'" : std::string{};
+        return std::make_exception_ptr(timeout_error{"process_pool: task #" + std::to_string(task.number_) +
+                                                     name +
+                                                     " took longer than its .timeout; it was stopped"});
+    } catch (...) {
+        return std::current_exception();
+    }
+}
+
+death_report process_engine::report_of(const parent_lane& lane, const process_task* task) const {
+    death_report report;
+    worker_lost::details& d = report.details;
+    d.pid = lane.pid;
+    d.worker = lane.worker;
+    d.status = -1;
+    d.peak_memory = lane.peak_memory;
+    if (lane.exit_known && lane.exit_code == CLD_EXITED) d.status = lane.exit_status;
+    if (lane.exit_known && (lane.exit_code == CLD_KILLED || lane.exit_code == CLD_DUMPED)) {
+        d.signal = lane.exit_status;
+        d.status = 0;
+    }
+    if (task != nullptr) {
+        d.task = task->number_;
+        d.function = task->name;
+        d.attempts = task->attempts_;
+        d.most_attempts = task->retries + 1;
+        if (task->notes_ != nullptr) {
+            d.earlier = task->notes_->earlier;
+            d.output = task->notes_->output;
+        }
+        if (task->began_ != 0) d.duration = std::max<std::int64_t>(lane.ended_at - task->began_, 1);
+    }
+    d.reason = reason_of(lane, d);
+    if (lane.ended && !lane.killed_by_us) {
+        auto crash = std::make_unique<crash_record>(lane.view().crash());
+        if (crash->signal != 0 || crash->thrown != 0) report.crash = std::move(crash);
+    }
+    return report;
+}
 
 std::exception_ptr process_engine::lost(const parent_lane& lane, const process_task* task) const noexcept {
     try {
-        worker_lost::details d;
-        d.pid = lane.pid;
-        d.worker = lane.worker;
-        d.status = -1;
-        if (lane.exit_known && lane.exit_code == CLD_EXITED) d.status = lane.exit_status;
-        if (lane.exit_known && (lane.exit_code == CLD_KILLED || lane.exit_code == CLD_DUMPED)) {
-            d.signal = lane.exit_status;
-            d.status = 0;
-        }
-        if (task != nullptr) {
-            d.task = task->number_;
-            d.function = task->name;
-            d.attempts = task->attempts_;
-        }
-        if (lane.killed_by_us)
-            d.reason = lane.killed_because;
-        else if (lane.exit_known && lane.exit_code == CLD_EXITED && lane.exit_status == exit_without_bell)
-            d.reason = "its task closed descriptors that are not its own";
-        else if (d.signal == SIGKILL)
-            d.reason = "not sent by the pool; if nobody else did, the kernel was short of memory (see dmesg)";
-        else if (lane.exit_known && lane.exit_code == CLD_EXITED)
-            d.reason = "a task must not end its process; return or throw instead";
-        return std::make_exception_ptr(worker_lost{std::move(d)});
+        return error_of(report_of(lane, task));
     } catch (...) {
         return std::current_exception();
+    }
+}
+
+// What it had printed before it died, and its children, which the helper has killed before it told of its
+// end.
+void process_engine::take_last_output(parent_lane& lane, process_task& task) noexcept {
+    if (!lane.output.is_open()) return;
+    try {
+        lane.output.read();
+        // Where it had handed over what it printed, and died before it was done, that is all.
+        if (std::string text = lane.output.take(); !text.empty()) task.make_notes().output = std::move(text);
+    } catch (...) { // memory is short: it is only what was printed
+    }
+}
+
+// How one attempt ended, for the message of the last one.
+void process_engine::note_attempt(const parent_lane& lane, process_task& task) noexcept {
+    constexpr std::size_t enough = 200;
+    try {
+        std::string& earlier = task.make_notes().earlier;
+        if (earlier.size() > enough) return;
+        std::string how = "unknown";
+        if (lane.exit_known)
+            how = lane.exit_code == CLD_EXITED ? "exit status " + std::to_string(lane.exit_status)
+                                               : signal_text(lane.exit_status);
+        earlier += (earlier.empty() ? "" : ", ") + how;
+    } catch (...) { // memory is short: it is only for the message
     }
 }
 
 void process_engine::end_held_task(parent_lane& lane, process_task& task, std::vector<ending>& ended) {
     ++task.attempts_;
     if (task.doom_ == process_task::doom::none && !killing_ && task.attempts_ <= task.retries) {
+        note_attempt(lane, task);
         pending_.put_back(task);
         return;
     }
@@ -92,15 +161,16 @@ void process_engine::end_held_task(parent_lane& lane, process_task& task, std::v
         break;
     case process_task::doom::timed_out:
         result.what = process_result::kind::failed;
-        result.error = std::make_exception_ptr(
-            timeout_error{"process_pool: task #" + std::to_string(task.number_) +
-                          (*task.name != '\0' ? " '" + std::string{task.name} + "'" : std::string{}) +
-                          " took longer than its .timeout; its worker was killed"});
+        result.error = timeout_of(task);
         break;
     case process_task::doom::none:
     case process_task::doom::killed:
         result.what = process_result::kind::failed;
-        result.error = lost(lane, &task);
+        try {
+            ended.back().death = std::make_unique<death_report>(report_of(lane, &task));
+        } catch (...) {
+            result.error = std::current_exception(); // only memory can be short here
+        }
         break;
     }
 }
@@ -110,11 +180,12 @@ bool process_engine::bury_if_dead(parent_lane& lane, std::int64_t now, std::vect
     // Death is certain. What is still unknown is how: the helper will say.
     if (!lane.exit_known && !lane.orphan && now < lane.ended_at + patience_for_exit) return false;
 
+    bool told = false;
     ended.reserve(ended.size() + lane.outstanding()); // what follows must not fail half-way
-    for (std::uint64_t index = lane.unfinished; index < lane.tail; ++index) {
+    for (std::uint64_t index = 0; (index = lane.first_index()) != parent_lane::none;) {
         const slot_phase phase = lane.phase(index);
+        const std::int64_t began = lane.started(index);
         process_task* task = lane.forget(index);
-        if (task == nullptr) continue;
         if (task->setup) {
             task->drop_reference();
             continue;
@@ -129,10 +200,16 @@ bool process_engine::bury_if_dead(parent_lane& lane, std::int64_t now, std::vect
             ended.back().result.error = std::make_exception_ptr(
                 shutdown_error{"process_pool: shut down with .kill before the task was begun"});
         } else {
-            lane.view().slot(index).state.bury(lane_view::generation(index));
+            lane.view().slot(index).state.bury(lane.view().generation(index));
+            take_last_output(lane, *task);
+            task->began_ = began;
+            if (task->began_ < 0 || task->began_ > lane.ended_at) task->began_ = 0; // a damaged lane
             end_held_task(lane, *task, ended);
+            note_end(lane, task); // still there: it is told of later
+            told = true;
         }
     }
+    if (!told) note_end(lane, nullptr);
     lane.unfinished = lane.tail;
     lane.state = parent_lane::stage::dead;
     return true;
@@ -163,6 +240,7 @@ std::int64_t process_engine::count_start_failure(start_failure how, const std::e
 // on to its end; nothing else is begun there.
 void process_engine::end_if_severed(parent_lane& lane) noexcept {
     if (!lane.severed || lane.ended || lane.killed_by_us) return;
+    if (lane.stop_deadline != 0) return;                    // it leaves, as it was told to
     if (lane.state == parent_lane::stage::starting) return; // it dies, or ends itself after its initialiser
     while (process_task* task = lane.withdraw_last()) pending_.put_back(*task);
     if (lane.running() != nullptr) return;

@@ -28,15 +28,16 @@ std::exception_ptr start_error_of(const process_result& result) noexcept {
 
 } // namespace
 
-std::size_t process_engine::depth() const noexcept {
+std::size_t process_engine::depth(const parent_lane& lane) const noexcept {
+    if (lane.at_once != 0) return lane.at_once;
     if (mean_ >= one_ahead_until) return 1;
     const double wanted = feed_ahead / std::max(mean_, 1.0);
     return static_cast<std::size_t>(std::clamp(wanted, 2.0, static_cast<double>(slots_per_lane)));
 }
 
 bool process_engine::exhausted(const parent_lane& lane) const noexcept {
-    return options_.max_tasks_per_worker != 0 &&
-           lane.placed > options_.max_tasks_per_worker; // its setup counts as one
+    return lane.too_large || (options_.max_tasks_per_worker != 0 &&
+                              lane.placed > options_.max_tasks_per_worker); // its setup counts as one
 }
 
 bool process_engine::takes_tasks(const parent_lane* lane) const noexcept {
@@ -52,7 +53,7 @@ parent_lane* process_engine::best_lane() noexcept {
         if (lane->occupied && lane->outstanding() != 0) continue;
         if (best == nullptr || lane->outstanding() < best->outstanding()) best = lane;
     }
-    if (best == nullptr || best->outstanding() >= depth()) return nullptr;
+    if (best == nullptr || best->outstanding() >= depth(*best)) return nullptr;
     if (!best->has_room()) best->recycle();
     return best->has_room() ? best : nullptr;
 }
@@ -86,7 +87,7 @@ void process_engine::take_from_behind_long_tasks(std::int64_t now) noexcept {
     for_each_lane([&](parent_lane& lane) {
         lane.occupied = false;
         const process_task* task = lane.ended ? nullptr : lane.running();
-        if (task == nullptr) return;
+        if (task == nullptr || lane.at_once != 0) return;
         const std::int64_t started = lane.started(task->index_);
         lane.occupied = started != 0 && now - started > long_task;
         if (!lane.occupied) return;
@@ -129,12 +130,14 @@ void process_engine::collect(parent_lane& lane, std::vector<ending>& ended) {
         if (lane.damaged) {
             if (!lane.killed_by_us) lane.killed_because = lane_damaged;
             lane.kill();
+            ++task->attempts_;
             result.error = lost(lane, task);
         }
         if (task->setup) {
             if (result.what == process_result::kind::value) {
                 lane.state = parent_lane::stage::ready;
                 failures_in_a_row_ = 0;
+                note_ready(lane);
             } else {
                 lane.start_error = result.error;
                 if (!lane.start_error) lane.start_error = start_error_of(result);
@@ -148,6 +151,11 @@ void process_engine::collect(parent_lane& lane, std::vector<ending>& ended) {
         if (streamed && result.bytes.size() <= block_classes[std::size(block_classes) - 1].size)
             result_hint_ = std::max(result_hint_, result.bytes.size());
         task->stage_ = process_task::stage::ended;
+        // It stopped because it was asked to: by whom is what its future says.
+        if (result.what == process_result::kind::cancelled && task->doom_ == process_task::doom::timed_out) {
+            result.what = process_result::kind::failed;
+            result.error = timeout_of(*task);
+        }
         ended.push_back({task, std::move(result)});
     }
     lane.recycle();

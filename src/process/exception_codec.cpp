@@ -2,6 +2,7 @@
 #include <plait/detail/exception_codec.hpp>
 
 #include "process/exception_types.hpp"
+#include "sys/symbols.hpp"
 
 #include <plait/detail/identity.hpp>
 #include <plait/errors.hpp>
@@ -11,7 +12,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <mutex>
 #include <string>
 #include <typeinfo>
@@ -42,14 +42,6 @@ std::vector<const exception_codec*> registered_codecs() {
     return registered().codecs;
 }
 
-std::string demangled(const std::type_info& type) {
-    int status = 0;
-    char* text = abi::__cxa_demangle(type.name(), nullptr, nullptr, &status);
-    std::string name = status == 0 && text != nullptr ? text : type.name();
-    std::free(text);
-    return name;
-}
-
 // throw_with_nested throws a type of the library's own that derives from the user's: its name is the user's.
 std::string without_nesting(std::string name) {
     constexpr std::string_view prefix = "std::_Nested_exception<";
@@ -71,7 +63,7 @@ unknown describe(const std::exception_ptr& error) {
     try {
         std::rethrow_exception(error);
     } catch (const std::exception& e) {
-        u.type = without_nesting(demangled(typeid(e)));
+        u.type = without_nesting(demangled_name(typeid(e).name()));
         u.message = e.what();
     } catch (int value) {
         u = {"int", std::to_string(value)};
@@ -81,7 +73,8 @@ unknown describe(const std::exception_ptr& error) {
         u = {"std::string", value};
     } catch (...) {
         const std::type_info* type = abi::__cxa_current_exception_type();
-        u.type = type != nullptr ? without_nesting(demangled(*type)) : "an exception from another language";
+        u.type = type != nullptr ? without_nesting(demangled_name(type->name()))
+                                 : "an exception from another language";
         u.message = "an exception of type " + u.type;
     }
     return u;

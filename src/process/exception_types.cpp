@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "process/exception_types.hpp"
 
+#include "process/worker_lost_codec.hpp"
+
 #include <plait/errors.hpp>
 #include <plait/remote_error.hpp>
 
@@ -224,30 +226,17 @@ struct exception_table {
                                 static_cast<std::uint64_t>(s.numbers_[2])}},
                   cause);
         }};
-    static constexpr row lost{
-        &is_exactly<worker_lost>,
-        [](self& s, const std::exception& e) {
-            const auto& error = static_cast<const worker_lost&>(e);
-            s.paths_[0] = error.function();
-            s.numbers_[0] = error.pid();
-            s.numbers_[1] = error.worker();
-            s.numbers_[2] = error.signal();
-            s.numbers_[3] = error.status();
-            s.numbers_[4] = static_cast<std::int64_t>(error.task());
-            s.numbers_[5] = error.attempts();
-        },
-        [](const self& s, const std::exception_ptr& cause) {
-            raise(with_what<std::runtime_error>(worker_lost{{static_cast<int>(s.numbers_[0]),
-                                                             static_cast<unsigned>(s.numbers_[1]),
-                                                             static_cast<int>(s.numbers_[2]),
-                                                             static_cast<int>(s.numbers_[3]),
-                                                             static_cast<std::uint64_t>(s.numbers_[4]),
-                                                             s.paths_[0],
-                                                             static_cast<int>(s.numbers_[5]),
-                                                             {}}},
-                                                s.text_),
-                  cause);
-        }};
+    static constexpr row lost{&is_exactly<worker_lost>,
+                              [](self& s, const std::exception& e) {
+                                  buffer_writer out{s.more_};
+                                  write_details(out, static_cast<const worker_lost&>(e).all());
+                                  out.finish();
+                              },
+                              [](const self& s, const std::exception_ptr& cause) {
+                                  memory_reader in{s.more_.data(), s.more_.size()};
+                                  raise(with_what<std::runtime_error>(worker_lost{read_details(in)}, s.text_),
+                                        cause);
+                              }};
 
     static constexpr std::array rows{with_text<std::runtime_error>,
                                      with_text<std::logic_error>,
@@ -308,6 +297,8 @@ void standard_exception::write(byte_writer& out) const {
     write_text(out, paths_[0]);
     write_text(out, paths_[1]);
     out.put(numbers_);
+    out.put(std::uint64_t{more_.size()});
+    out.write(more_.data(), more_.size());
 }
 
 void standard_exception::read(byte_reader& in) {
@@ -318,6 +309,10 @@ void standard_exception::read(byte_reader& in) {
     paths_[0] = read_text(in);
     paths_[1] = read_text(in);
     in.read(numbers_, sizeof(numbers_));
+    const auto more = in.take<std::uint64_t>();
+    in.expect(more, 1);
+    in.read(more_.extend(static_cast<std::size_t>(more)), static_cast<std::size_t>(more));
+    more_.commit(static_cast<std::size_t>(more));
 }
 
 std::exception_ptr standard_exception::rebuild(const std::exception_ptr& cause) const {

@@ -29,8 +29,9 @@ class standard_exception {
     std::string text_;      // what(), or what it was made with
     std::string category_;  // of system_error and its kin
     std::int64_t code_ = 0;
-    std::string paths_[2];         // of filesystem_error
-    std::int64_t numbers_[6] = {}; // of worker_lost
+    std::string paths_[2]; // of filesystem_error
+    std::int64_t numbers_[3] = {};
+    byte_buffer more_; // of worker_lost
     friend struct exception_table;
 };
 

@@ -30,10 +30,16 @@ extern "C" {
 
 namespace plait::detail {
 
-void leave_process(int status) noexcept {
+void flush_standard_streams() noexcept {
     std::cout.flush();
     std::cerr.flush();
     std::clog.flush();
+    std::fflush(stdout);
+    std::fflush(stderr);
+}
+
+void leave_process(int status) noexcept {
+    flush_standard_streams();
     std::fflush(nullptr);
     if (&__gcov_dump != nullptr) __gcov_dump();
     if (&__llvm_profile_write_file != nullptr) __llvm_profile_write_file();
@@ -107,6 +113,7 @@ class helper {
             start.bell = std::move(message.descriptors[1]);
             start.lifeline = std::move(message.descriptors[2]);
             start.post = std::move(message.descriptors[3]);
+            start.output = std::move(message.descriptors[4]);
             run_worker(std::move(start));
         }
         if (pid < 0) {

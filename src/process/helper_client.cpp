@@ -56,14 +56,16 @@ void helper_client::start() {
 }
 
 int helper_client::fork(std::uint32_t worker, std::uint64_t incarnation, int memory, int bell, int lifeline,
-                        int post) noexcept {
+                        int post, int output) noexcept {
     if (!alive()) return EPIPE;
     helper_request request;
     request.what = helper_request::kind::fork;
     request.worker = worker;
     request.incarnation = incarnation;
-    const int descriptors[fork_descriptors] = {memory, bell, lifeline, post};
-    return send_message(channel_.get(), std::as_bytes(std::span{&request, 1}), descriptors);
+    const int descriptors[fork_descriptors + 1] = {memory, bell, lifeline, post, output};
+    const std::size_t count = output < 0 ? fork_descriptors : fork_descriptors + 1;
+    return send_message(channel_.get(), std::as_bytes(std::span{&request, 1}),
+                        std::span{descriptors}.first(count));
 }
 
 std::optional<helper_client::message> helper_client::receive() noexcept {

@@ -24,9 +24,10 @@ class helper_client {
 
     /// Spawns it. Throws logic_error without plait::program, system_error if the system refuses.
     void start();
-    /// Asks for a worker. 0 or an errno; EPIPE: the helper is gone.
+    /// Asks for a worker. 0 or an errno; EPIPE: the helper is gone. `output`: what its stdout and stderr
+    /// become, or -1 for the program's own.
     int fork(std::uint32_t worker, std::uint64_t incarnation, int memory, int bell, int lifeline,
-             int post) noexcept;
+             int post, int output) noexcept;
 
     struct message {
         helper_reply reply;

@@ -14,13 +14,16 @@ inline constexpr std::size_t token_size = 32; ///< hexadecimal digits
 /// What parent and helper say to each other over their message socket. Same binary, same build: plain
 /// structs.
 struct helper_request {
+    /// With `fork` come descriptors: the lane's memory, the bell, the worker's end of its lifeline, and what
+    /// its stdout and stderr become, unless they are the program's.
     enum class kind : std::uint32_t { hello, fork };
     kind what = kind::hello;
     std::uint32_t worker = 0;             ///< its number in the pool
     std::uint64_t incarnation = 0;        ///< which of all workers that the pool ever had
     std::array<char, token_size> token{}; ///< of hello
 };
-/// Descriptors of `fork`: the lane's memory, the bell, the worker's ends of its lifeline and of its post.
+/// Descriptors of `fork`: the lane's memory, the bell, the worker's ends of its lifeline and of its post; with
+/// captured output one more.
 inline constexpr std::size_t fork_descriptors = 4;
 
 struct helper_reply {
@@ -36,6 +39,9 @@ struct helper_reply {
 
 /// The helper's life, in the process that `spawn_self` started. Never returns.
 [[noreturn]] void run_helper(int channel, const std::array<char, token_size>& token);
+
+/// What C and C++ have buffered for stdout and stderr goes out.
+void flush_standard_streams() noexcept;
 
 /// Ends a helper or worker: stdio flushed and coverage written, but no static destructors and no atexit
 /// handlers, which belong to the program and would run once per worker.

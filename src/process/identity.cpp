@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <plait/detail/identity.hpp>
 
+#include "sys/build_id.hpp"
+
 #include <dlfcn.h>
 #include <elf.h>
 #include <link.h>
@@ -16,7 +18,6 @@
 namespace plait::detail {
 namespace {
 
-constexpr std::size_t longest_build_id = 32;
 constexpr std::size_t longest_path = 4096;
 
 struct module_info {
@@ -34,25 +35,6 @@ struct module_info {
     }
 };
 
-void read_build_id(module_info& module, const std::byte* notes, std::size_t size) {
-    while (size >= sizeof(ElfW(Nhdr))) {
-        ElfW(Nhdr) note;
-        std::memcpy(&note, notes, sizeof(note));
-        const std::size_t name = (note.n_namesz + std::size_t{3}) & ~std::size_t{3};
-        const std::size_t content = (note.n_descsz + std::size_t{3}) & ~std::size_t{3};
-        const std::size_t whole = sizeof(note) + name + content;
-        if (whole > size) return;
-        if (note.n_type == NT_GNU_BUILD_ID && note.n_namesz == sizeof("GNU") &&
-            std::memcmp(notes + sizeof(note), "GNU", sizeof("GNU")) == 0) {
-            module.build_id_size = std::min<std::size_t>(note.n_descsz, longest_build_id);
-            std::memcpy(module.build_id.data(), notes + sizeof(note) + name, module.build_id_size);
-            return;
-        }
-        notes += whole;
-        size -= whole;
-    }
-}
-
 // Runs under the loader's lock: it may only look.
 int add_module(dl_phdr_info* info, std::size_t, void* into) {
     auto& modules = *static_cast<std::vector<module_info>*>(into);
@@ -68,7 +50,10 @@ int add_module(dl_phdr_info* info, std::size_t, void* into) {
             module.begin = std::min(module.begin, begin);
             module.end = std::max<std::uintptr_t>(module.end, begin + segment.p_memsz);
         } else if (segment.p_type == PT_NOTE) {
-            read_build_id(module, reinterpret_cast<const std::byte*>(begin), segment.p_filesz);
+            const auto id = build_id_in({reinterpret_cast<const std::byte*>(begin), segment.p_filesz});
+            if (id.empty()) continue;
+            module.build_id_size = id.size();
+            std::memcpy(module.build_id.data(), id.data(), id.size());
         }
     }
     modules.push_back(std::move(module));

@@ -21,11 +21,14 @@ void for_each_part(std::uint64_t position, std::size_t count, Copy copy) noexcep
 
 } // namespace
 
-void lane_view::construct(std::byte* memory, std::uint32_t worker_number) {
+void lane_view::construct(std::byte* memory, std::uint32_t worker_number, std::uint32_t at_once) {
     auto* header = new (memory) lane_header{};
     header->number = worker_number;
-    for (std::size_t i = 0; i < slots_per_lane; ++i)
-        new (memory + slots_offset + i * sizeof(lane_slot)) lane_slot{};
+    header->at_once = at_once;
+    header->slots = at_once == 0 ? slots_per_lane : slots_per_loop_lane;
+    for (std::size_t i = 0; i < header->slots; ++i)
+        new (memory + lane_slots_offset + i * sizeof(lane_slot)) lane_slot{};
+    new (memory + lane_crash_offset) crash_record{};
 }
 
 std::size_t ring_available(const ring_positions& positions) noexcept {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "process/crash_record.hpp"
 #include "process/slot_state.hpp"
 #include "sys/memory.hpp"
 
@@ -28,7 +29,9 @@ enum slot_flag : std::uint32_t {
 /// them.
 inline constexpr std::size_t large_arguments = std::size_t{64} << 10;
 
-inline constexpr std::size_t slots_per_lane = 256;
+inline constexpr std::uint32_t slots_per_lane = 256;
+/// Of a worker that drives many tasks at once.
+inline constexpr std::uint32_t slots_per_loop_lane = 1024;
 inline constexpr std::size_t inline_payload = 192;
 
 /// One task on its way: 64 bytes of header and 192 of payload. `state` says which side owns the rest.
@@ -59,13 +62,15 @@ inline constexpr std::uint32_t lane_version = 1;
 
 struct lane_header {
     std::uint32_t version = lane_version;
-    std::uint32_t number = 0; ///< of the worker: 0 .. workers - 1
+    std::uint32_t number = 0;  ///< of the worker: 0 .. workers - 1
+    std::uint32_t slots = 0;   ///< a power of two
+    std::uint32_t at_once = 0; ///< tasks that it drives at once, on a loop; 0: it runs one after the other
 
     /// The worker sleeps on it: for a task, for bytes of its arguments, for room for bytes of its result.
     alignas(64) park_word worker;
     /// The parent announces here that it is about to sleep; it is woken by the bell, an eventfd.
     alignas(64) park_word parent;
-    /// Slots that the worker is past. Written by it alone, after `done`.
+    /// Slots that the worker is past. Written by it alone, after `done`. On a loop: entries of the queue.
     alignas(64) atomic<std::uint64_t> head;
     /// 1: do not claim. The parent sets it, then kills if the task that it means is still running; else it
     /// clears it. Both sides seq_cst: if the parent saw `running`, the worker sees the hold after its `done`,
@@ -73,6 +78,20 @@ struct lane_header {
     alignas(64) atomic<std::uint32_t> hold;
     /// 1: leave once nothing is queued.
     atomic<std::uint32_t> stop;
+
+    /// Where output is captured: slots whose output the worker wants taken, and whose it has been. See
+    /// output.cpp.
+    alignas(64) atomic<std::uint64_t> output_wanted;
+    alignas(64) atomic<std::uint64_t> output_taken;
+
+    /// On a loop tasks end in any order, so slots are filled in any order too: a queue of their indexes says
+    /// which one is next. Entries that the parent has put there:
+    alignas(64) atomic<std::uint64_t> pushed;
+    /// The worker's: the index, plus 1, of the task whose result it writes.
+    alignas(64) atomic<std::uint64_t> sending;
+    /// Tasks that are to stop, a bit for each slot: set by the parent while the task runs, taken by the
+    /// worker.
+    alignas(64) atomic<std::uint64_t> asked[slots_per_loop_lane / 64];
 
     ring_positions to_worker;
     ring_positions to_parent;
@@ -88,8 +107,15 @@ inline constexpr block_class block_classes[] = {
     {4096, 64}, {std::size_t{64} << 10, 16}, {std::size_t{1} << 20, 2}};
 inline constexpr std::size_t ring_capacity = std::size_t{8} << 20;
 
-inline constexpr std::size_t lane_arena_offset = std::size_t{128} << 10;
-static_assert(sizeof(lane_header) + sizeof(lane_slot) * slots_per_lane + 4096 <= lane_arena_offset);
+/// Where a dying worker leaves its report.
+inline constexpr std::size_t lane_crash_offset = 4096;
+static_assert(sizeof(lane_header) <= lane_crash_offset);
+inline constexpr std::size_t lane_queue_offset = std::size_t{16} << 10;
+static_assert(lane_crash_offset + sizeof(crash_record) <= lane_queue_offset);
+inline constexpr std::size_t lane_slots_offset =
+    lane_queue_offset + sizeof(std::uint64_t) * slots_per_loop_lane;
+inline constexpr std::size_t lane_arena_offset = std::size_t{320} << 10;
+static_assert(lane_slots_offset + sizeof(lane_slot) * slots_per_loop_lane <= lane_arena_offset);
 
 constexpr std::size_t lane_arena_size() noexcept {
     std::size_t size = 0;
@@ -104,17 +130,28 @@ inline constexpr std::size_t lane_size = lane_ring_to_parent + ring_capacity;
 class lane_view {
   public:
     lane_view() noexcept = default;
-    explicit lane_view(std::byte* memory) noexcept : memory_{memory} {}
+    explicit lane_view(std::byte* memory, std::uint32_t slots = slots_per_lane) noexcept
+        : memory_{memory}, shift_{static_cast<std::uint32_t>(__builtin_ctz(slots))} {}
 
     /// By the parent, in fresh (zeroed) memory.
-    static void construct(std::byte* memory, std::uint32_t worker_number);
+    static void construct(std::byte* memory, std::uint32_t worker_number, std::uint32_t at_once);
 
     lane_header& header() const noexcept { return *reinterpret_cast<lane_header*>(memory_); }
     lane_slot& slot(std::uint64_t index) const noexcept {
-        return reinterpret_cast<lane_slot*>(memory_ + slots_offset)[index % slots_per_lane];
+        return reinterpret_cast<lane_slot*>(memory_ + lane_slots_offset)[number(index)];
     }
-    static std::uint32_t generation(std::uint64_t index) noexcept {
-        return static_cast<std::uint32_t>(index / slots_per_lane);
+    crash_record& crash() const noexcept {
+        return *reinterpret_cast<crash_record*>(memory_ + lane_crash_offset);
+    }
+    /// A task's index is its slot's generation and number.
+    std::uint64_t number(std::uint64_t index) const noexcept { return index & (slots() - 1); }
+    std::uint32_t generation(std::uint64_t index) const noexcept {
+        return static_cast<std::uint32_t>(index >> shift_);
+    }
+    std::uint64_t slots() const noexcept { return std::uint64_t{1} << shift_; }
+    /// On a loop: the index at a place of the queue. The entry is complete before `pushed` counts it.
+    std::uint64_t& queued(std::uint64_t place) const noexcept {
+        return reinterpret_cast<std::uint64_t*>(memory_ + lane_queue_offset)[place % slots_per_loop_lane];
     }
     std::byte* at(std::uint64_t offset) const noexcept { return memory_ + offset; }
     std::uint64_t payload_offset(std::uint64_t index) const noexcept {
@@ -122,9 +159,8 @@ class lane_view {
     }
 
   private:
-    static constexpr std::size_t slots_offset = 4096;
-    static_assert(sizeof(lane_header) <= slots_offset);
     std::byte* memory_ = nullptr;
+    std::uint32_t shift_ = 0;
 };
 
 /// Copies into a ring as much as there is room for; returns how much. By its producer only.

@@ -10,12 +10,19 @@
 
 namespace plait::detail {
 
-parent_lane::parent_lane(std::uint32_t worker_number, std::uint64_t incarnation)
+parent_lane::parent_lane(std::uint32_t worker_number, std::uint64_t incarnation, std::uint32_t tasks_at_once)
     : worker{worker_number},
       number{incarnation},
+      at_once{tasks_at_once},
       memory{make_sealed_memory("plait-lane", lane_size)},
-      mapping_{memory, lane_size} {
-    lane_view::construct(mapping_.data(), worker_number);
+      mapping_{memory, lane_size},
+      slots_{tasks_at_once == 0 ? slots_per_lane : slots_per_loop_lane},
+      entries_(slots_) {
+    lane_view::construct(mapping_.data(), worker_number, at_once);
+    if (at_once != 0) {
+        live_.reserve(slots_); // nothing below may fail
+        for (std::uint32_t i = slots_; i-- > 0;) free_slots_.push_back(i);
+    }
     for (std::size_t kind = 0; kind < std::size(block_classes); ++kind)
         for (std::size_t i = block_classes[kind].count; i-- > 0;)
             free_blocks_[kind].push_back(static_cast<std::uint32_t>(i));
@@ -49,9 +56,24 @@ void parent_lane::release(const block_reference& block) noexcept {
     if (block.kind != block_reference::own) free_blocks_[block.kind].push_back(block.number);
 }
 
+bool parent_lane::has_room() const noexcept {
+    if (at_once == 0) return tail - oldest < slots_;
+    // seq_cst: pairs with the worker's store of what it has taken from the queue.
+    return !free_slots_.empty() && pushed_ - view().header().head.load(order::seq_cst) < slots_;
+}
+
+std::uint64_t parent_lane::next_index() noexcept {
+    if (at_once == 0) return tail++;
+    const std::uint32_t slot = free_slots_.back();
+    free_slots_.pop_back();
+    const std::uint64_t index = std::uint64_t{entries_[slot].generation} * slots_ + slot;
+    live_.push_back(index);
+    return index;
+}
+
 void parent_lane::place(process_task& task, std::uint32_t attempt, std::size_t result_hint) noexcept {
-    const std::uint64_t index = tail++;
-    entry& e = entries_[index % slots_per_lane];
+    const std::uint64_t index = next_index();
+    entry& e = entries_[view().number(index)];
     lane_slot& slot = view().slot(index);
     const std::size_t size = task.arguments.size();
     e.task = &task;
@@ -80,19 +102,32 @@ void parent_lane::place(process_task& task, std::uint32_t attempt, std::size_t r
     task.index_ = index;
     task.fed_ = streamed ? 0 : size; // what is in the block must not go through the ring as well
     task.descriptors_sent_ = task.descriptors.all.empty();
+    task.kill_at_ = 0;
     task.incoming_.clear();
+    if (task.notes_ != nullptr) task.notes_->output.clear();
     least_urgent = outstanding_ == 0 ? task.priority : std::max(least_urgent, task.priority);
     ++placed;
     ++outstanding_;
     if (task.timeout != 0) ++timed;
-    slot.state.publish(lane_view::generation(index));
+    slot.state.publish(view().generation(index));
+    if (at_once != 0) {
+        view().queued(pushed_) = index;
+        // seq_cst: pairs with the worker's look at the queue after it has announced that it parks.
+        view().header().pushed.store(++pushed_, order::seq_cst);
+    }
     wake();
 }
 
 process_task* parent_lane::forget(std::uint64_t index) noexcept {
-    entry& e = entries_[index % slots_per_lane];
+    entry& e = entries_[view().number(index)];
     process_task* task = std::exchange(e.task, nullptr);
     release(std::exchange(e.block, {}));
+    if (at_once != 0) {
+        // Free at once: an entry of the queue that still names it names another generation.
+        view().slot(index).state.recycle(e.generation++);
+        std::erase(live_, index);
+        free_slots_.push_back(static_cast<std::uint32_t>(view().number(index)));
+    }
     if (task != nullptr) {
         --outstanding_;
         if (task->timeout != 0) --timed;
@@ -102,7 +137,7 @@ process_task* parent_lane::forget(std::uint64_t index) noexcept {
 }
 
 bool parent_lane::withdraw(std::uint64_t index) noexcept {
-    if (!view().slot(index).state.withdraw(lane_view::generation(index))) return false;
+    if (!view().slot(index).state.withdraw(view().generation(index))) return false;
     forget(index);
     --placed;
     // It may be the first one: an idle worker has to get past it, or the slot is never free again.
@@ -111,6 +146,12 @@ bool parent_lane::withdraw(std::uint64_t index) noexcept {
 }
 
 process_task* parent_lane::withdraw_last() noexcept {
+    if (at_once != 0) {
+        if (live_.empty()) return nullptr;
+        const std::uint64_t last = live_.back();
+        process_task* task = task_at(last);
+        return !task->setup && withdraw(last) ? task : nullptr;
+    }
     for (std::uint64_t index = tail; index-- > unfinished;) {
         process_task* task = task_at(index);
         if (task == nullptr) continue;
@@ -121,72 +162,102 @@ process_task* parent_lane::withdraw_last() noexcept {
 }
 
 process_task* parent_lane::harvest(process_result& result, bool& streamed, std::uint32_t& elapsed) {
+    if (at_once != 0) {
+        for (const std::uint64_t index : live_)
+            if (read_result(index, result, streamed, elapsed)) return forget(index);
+        return nullptr;
+    }
     while (unfinished < tail) {
         const std::uint64_t index = unfinished;
-        entry& e = entries_[index % slots_per_lane];
-        if (e.task == nullptr) { // withdrawn
+        if (task_at(index) == nullptr) { // withdrawn
             ++unfinished;
             continue;
         }
-        const lane_slot& slot = view().slot(index);
-        if (slot.state.phase(lane_view::generation(index)) != slot_phase::done) return nullptr;
-
-        // Each word is read once: the worker may be writing nonsense this very moment.
-        const std::uint64_t size = slot.size;
-        const result_kind kind = slot.kind;
-        const std::uint32_t flags = slot.flags;
-        elapsed = slot.elapsed;
-        process_task& task = *e.task;
-        streamed = (flags & result_streamed) != 0;
-        result.what = process_result::kind::failed; // unless it makes sense
-        if (streamed && size <= task.incoming_.size()) {
-            task.incoming_.drop_front(task.incoming_.size() - static_cast<std::size_t>(size));
-            result.bytes = std::move(task.incoming_);
-        } else if (!streamed && size <= e.block.capacity) {
-            result.bytes.append(view().at(e.block.offset), static_cast<std::size_t>(size));
-        } else {
-            damaged = true;
-        }
-        if (!damaged && (flags & result_holds_handles) != 0) {
-            // Sent before `done`, and in the order of the tasks: it is there.
-            if (receive_descriptors(post.get(), result.descriptors, false) != 0) damaged = true;
-        }
-        switch (damaged ? result_kind::none : kind) {
-        case result_kind::value:
-            result.what = process_result::kind::value;
-            break;
-        case result_kind::exception:
-            result.what = process_result::kind::exception;
-            break;
-        case result_kind::cancelled:
-            result.what = process_result::kind::cancelled;
-            break;
-        case result_kind::none:
-            damaged = true;
-            break;
-        }
-        result.pid = pid;
-        result.worker = worker;
+        if (!read_result(index, result, streamed, elapsed)) return nullptr;
         ++unfinished;
         return forget(index);
     }
     return nullptr;
 }
 
+// False: it is not done.
+bool parent_lane::read_result(std::uint64_t index, process_result& result, bool& streamed,
+                              std::uint32_t& elapsed) {
+    const entry& e = entries_[view().number(index)];
+    const lane_slot& slot = view().slot(index);
+    if (slot.state.phase(view().generation(index)) != slot_phase::done) return false;
+
+    // Each word is read once: the worker may be writing nonsense this very moment.
+    const std::uint64_t size = slot.size;
+    const result_kind kind = slot.kind;
+    const std::uint32_t flags = slot.flags;
+    elapsed = slot.elapsed;
+    process_task& task = *e.task;
+    streamed = (flags & result_streamed) != 0;
+    result.what = process_result::kind::failed; // unless it makes sense
+    if (streamed && size <= task.incoming_.size()) {
+        task.incoming_.drop_front(task.incoming_.size() - static_cast<std::size_t>(size));
+        result.bytes = std::move(task.incoming_);
+    } else if (!streamed && size <= e.block.capacity) {
+        result.bytes.append(view().at(e.block.offset), static_cast<std::size_t>(size));
+    } else {
+        damaged = true;
+    }
+    if (!damaged && (flags & result_holds_handles) != 0) {
+        // Sent before `done`, and in the order of the tasks: it is there.
+        if (receive_descriptors(post.get(), result.descriptors, false) != 0) damaged = true;
+    }
+    switch (damaged ? result_kind::none : kind) {
+    case result_kind::value:
+        result.what = process_result::kind::value;
+        break;
+    case result_kind::exception:
+        result.what = process_result::kind::exception;
+        break;
+    case result_kind::cancelled:
+        result.what = process_result::kind::cancelled;
+        break;
+    case result_kind::none:
+        damaged = true;
+        break;
+    }
+    result.pid = pid;
+    result.worker = worker;
+    return true;
+}
+
 void parent_lane::recycle() noexcept {
+    if (at_once != 0) return; // done when it is forgotten
     // acquire: the worker is past the slot, and will look at it again only in its next generation.
     const std::uint64_t head = view().header().head.load(order::acquire);
     while (oldest < unfinished && oldest < head) {
-        view().slot(oldest).state.recycle(lane_view::generation(oldest));
+        view().slot(oldest).state.recycle(view().generation(oldest));
         ++oldest;
     }
 }
 
 process_task* parent_lane::running() noexcept {
+    if (at_once != 0) {
+        for (const std::uint64_t index : live_)
+            if (phase(index) == slot_phase::running) return task_at(index);
+        return nullptr;
+    }
+    const std::uint64_t index = first_index();
+    return index != none && phase(index) == slot_phase::running ? task_at(index) : nullptr;
+}
+
+std::uint64_t parent_lane::first_index() const noexcept {
+    if (at_once != 0) return live_.empty() ? none : live_.front();
     std::uint64_t index = unfinished;
     while (index < tail && task_at(index) == nullptr) ++index;
-    if (index == tail || phase(index) != slot_phase::running) return nullptr;
-    return task_at(index);
+    return index < tail ? index : none;
+}
+
+void parent_lane::ask_to_stop(std::uint64_t index) noexcept {
+    const std::uint64_t slot = view().number(index);
+    // seq_cst: pairs with the worker's look after it has announced that it parks.
+    view().header().asked[slot / 64].fetch_or(std::uint64_t{1} << (slot % 64), order::seq_cst);
+    wake();
 }
 
 bool parent_lane::rings_make_sense() const noexcept {
@@ -194,27 +265,53 @@ bool parent_lane::rings_make_sense() const noexcept {
     return ring_makes_sense(header.to_worker) && ring_makes_sense(header.to_parent);
 }
 
-parent_lane::pumped parent_lane::pump(process_task& task, byte_buffer& incoming, std::uint64_t& fed) {
+parent_lane::streams parent_lane::streaming() noexcept {
+    if (at_once == 0) {
+        process_task* const task = running();
+        return {task, task};
+    }
+    streams tasks;
+    // Before the look at who sends: as long as bytes are there nobody else does, since the worker waits until
+    // all of one result are taken. Bytes that come later are the next look's.
+    tasks.has_bytes = ring_available(view().header().to_parent) != 0;
+    const std::uint64_t sending = view().header().sending.load(order::seq_cst);
+    for (const std::uint64_t index : live_) {
+        if (phase(index) != slot_phase::running) continue;
+        process_task* const task = task_at(index);
+        if (index + 1 == sending) tasks.to_parent = task;
+        // The worker reads all of one task's arguments before it claims the next one, so it is one only.
+        if (task->fed_ < task->arguments.size() || !task->descriptors_sent_)
+            tasks.to_worker = task;
+        else if (is_sent(*task))
+            drop_arguments(*task);
+    }
+    return tasks;
+}
+
+parent_lane::pumped parent_lane::pump(const streams& tasks) {
     if (!rings_make_sense()) return pumped::nonsense;
     lane_header& header = view().header();
     bool moved = false;
-    const std::uint64_t size = task.arguments.size();
-    if (fed < size) {
-        const std::size_t put = ring_put(header.to_worker, view().at(lane_ring_to_worker),
-                                         task.arguments.data() + fed, static_cast<std::size_t>(size - fed));
-        fed += put;
-        moved = put != 0;
+    if (tasks.to_worker != nullptr) {
+        process_task& task = *tasks.to_worker;
+        const std::uint64_t size = task.arguments.size();
+        if (task.fed_ < size) {
+            const std::size_t put =
+                ring_put(header.to_worker, view().at(lane_ring_to_worker), task.arguments.data() + task.fed_,
+                         static_cast<std::size_t>(size - task.fed_));
+            task.fed_ += put;
+            moved = put != 0;
+        }
+        if (!task.descriptors_sent_) moved = send_descriptors(task) || moved;
+        if (is_sent(task)) drop_arguments(task);
     }
-    if (const std::size_t there = ring_available(header.to_parent); there != 0) {
+    if (const std::size_t there = tasks.has_bytes ? ring_available(header.to_parent) : 0; there != 0) {
+        if (tasks.to_parent == nullptr) return pumped::nonsense;
+        byte_buffer& incoming = tasks.to_parent->incoming_;
         std::byte* to = incoming.extend(there);
         const std::size_t got = ring_get(header.to_parent, view().at(lane_ring_to_parent), to, there);
         incoming.commit(got);
         moved = moved || got != 0;
-    }
-    if (!task.descriptors_sent_) moved = send_descriptors(task) || moved;
-    if (is_sent(task)) {
-        task.arguments.release();
-        task.descriptors.all.clear();
     }
     if (!moved) return pumped::nothing;
     wake();
@@ -237,6 +334,8 @@ bool parent_lane::send_descriptors(process_task& task) noexcept {
 }
 
 bool parent_lane::needs_attention() noexcept {
+    if (output.is_open() && output_wanted() != output_taken && !killed_by_us) return true;
+    if (at_once != 0) return loop_needs_attention();
     if (oldest < unfinished && !has_room() && view().header().head.load(order::seq_cst) > oldest) return true;
     for (std::uint64_t index = unfinished; index < tail; ++index) {
         process_task* task = task_at(index);
@@ -254,9 +353,43 @@ bool parent_lane::needs_attention() noexcept {
     return false;
 }
 
+bool parent_lane::loop_needs_attention() noexcept {
+    if (!rings_make_sense()) return !killed_by_us; // as above
+    lane_header& header = view().header();
+    if (ring_available(header.to_parent) != 0) return !killed_by_us;
+    for (const std::uint64_t index : live_) {
+        const slot_phase now = phase(index);
+        if (now == slot_phase::done) return true;
+        if (now != slot_phase::running) continue;
+        const process_task& task = *task_at(index);
+        if (!task.descriptors_sent_ && monotonic_now() >= post_again) return true;
+        if (task.fed_ < task.arguments.size()) {
+            if (ring_room(header.to_worker) != 0) return true;
+        } else if (is_sent(task) && task.arguments.size() >= large_arguments) {
+            return true;
+        }
+    }
+    return false;
+}
+
 void parent_lane::wake() noexcept {
     park_word& parked = view().header().worker;
     if (parked.take()) futex_wake(parked.address(), 1, futex_scope::shared);
+}
+
+bool parent_lane::hand_over_output(std::uint64_t wanted) noexcept {
+    if (wanted <= unfinished || wanted > tail) return false;
+    process_task* task = task_at(wanted - 1);
+    if (task == nullptr || phase(wanted - 1) != slot_phase::running) return false;
+    try {
+        task->make_notes().output = output.take();
+    } catch (...) { // memory is short: it is only what was printed
+    }
+    output_taken = wanted;
+    // seq_cst: pairs with the worker's look after it has announced that it parks.
+    view().header().output_taken.store(wanted, order::seq_cst);
+    wake();
+    return true;
 }
 
 void parent_lane::tell_to_stop() noexcept {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "process/captured_output.hpp"
 #include "process/lane.hpp"
 #include "sys/unique_fd.hpp"
 
@@ -30,6 +31,8 @@ struct block_reference {
 /// checked: a worker that has damaged its lane harms itself only. All members under the engine's lock, but
 /// for `pump`.
 ///
+/// For a worker that runs one task after the other:
+///
 ///     oldest <= unfinished <= tail     slots [oldest, unfinished) are finished but not yet free to be filled
 ///     again,
 ///                                      [unfinished, tail) are with the worker or waiting for it
@@ -42,14 +45,15 @@ class parent_lane {
         dead,     ///< its process has ended
     };
 
-    parent_lane(std::uint32_t worker, std::uint64_t number);
+    /// `at_once`: tasks that the worker drives on a loop; 0: it runs one after the other.
+    parent_lane(std::uint32_t worker, std::uint64_t number, std::uint32_t at_once);
     parent_lane(const parent_lane&) = delete;
     parent_lane& operator=(const parent_lane&) = delete;
     ~parent_lane();
 
-    lane_view view() const noexcept { return lane_view{mapping_.data()}; }
+    lane_view view() const noexcept { return lane_view{mapping_.data(), slots_}; }
 
-    bool has_room() const noexcept { return tail - oldest < slots_per_lane; }
+    bool has_room() const noexcept;
     std::uint64_t outstanding() const noexcept { return outstanding_; }
 
     /// Fills the next slot; wakes the worker if it sleeps. `result_hint`: how large its result may be.
@@ -65,27 +69,61 @@ class parent_lane {
     /// Frees slots that the worker is past.
     void recycle() noexcept;
 
-    /// The task at the first unfinished slot, if the worker holds it.
+    /// The task that the worker holds; on a loop the one that it has held for longest.
     process_task* running() noexcept;
+    /// The index of every task on the books, in the order in which they were placed.
+    template <class Function>
+    void for_each_index(Function function) const {
+        if (at_once != 0) {
+            for (const std::uint64_t index : live_) function(index);
+            return;
+        }
+        for (std::uint64_t index = unfinished; index < tail; ++index)
+            if (task_at(index) != nullptr) function(index);
+    }
+    /// The first of them, or `none`.
+    static constexpr std::uint64_t none = ~std::uint64_t{0};
+    std::uint64_t first_index() const noexcept;
+    /// On a loop: asks the worker to stop the task.
+    void ask_to_stop(std::uint64_t index) noexcept;
     slot_phase phase(std::uint64_t index) noexcept {
-        return view().slot(index).state.phase_seq_cst(lane_view::generation(index));
+        return view().slot(index).state.phase_seq_cst(view().generation(index));
     }
     std::int64_t started(std::uint64_t index) noexcept {
         return view().slot(index).started.load(order::acquire);
     }
 
-    /// Bytes of `task`, which the worker holds, in both directions; and frees its arguments once they are
-    /// sent. Without the lock: of a task that is held this thread alone looks at them.
+    /// Whose bytes go through the rings now: of tasks that the worker holds.
+    struct streams {
+        process_task* to_worker = nullptr;
+        process_task* to_parent = nullptr;
+        bool has_bytes = true; // for us
+    };
+    streams streaming() noexcept;
+    /// Moves their bytes; and frees arguments once they are sent. Without the lock: of a task that is held
+    /// this thread alone looks at them.
     enum class pumped : std::uint8_t { nothing, some, nonsense };
-    pumped pump(process_task& task, byte_buffer& incoming, std::uint64_t& fed);
+    pumped pump(const streams& tasks);
     /// Is there anything for `pump` or `harvest`?
     bool needs_attention() noexcept;
     /// Its arguments are with the worker, and will not be asked for again.
+    static void drop_arguments(process_task& task) noexcept {
+        task.arguments.release();
+        task.descriptors.all.clear();
+    }
     static bool is_sent(const process_task& task) noexcept {
         return task.fed_ >= task.arguments.size() && task.descriptors_sent_ && task.attempts_ >= task.retries;
     }
     /// Do the rings' positions make sense?
     bool rings_make_sense() const noexcept;
+
+    /// The worker waits until its output is taken: the number of slots that it has asked for so far.
+    std::uint64_t output_wanted() const noexcept {
+        // seq_cst: pairs with the worker's store before it looks whether we sleep.
+        return view().header().output_wanted.load(order::seq_cst);
+    }
+    /// Gives the running task what was printed, and lets the worker go on. False: it asks for what cannot be.
+    bool hand_over_output(std::uint64_t wanted) noexcept;
 
     void wake() noexcept;
     void tell_to_stop() noexcept;
@@ -95,7 +133,8 @@ class parent_lane {
 
     // Who it is.
     const std::uint32_t worker;
-    const std::uint64_t number; // of the incarnation
+    const std::uint64_t number;  // of the incarnation
+    const std::uint32_t at_once; // 0: it runs one task after the other
     stage state = stage::starting;
     int pid = 0;
     unique_fd process;                // its pidfd
@@ -110,16 +149,19 @@ class parent_lane {
     bool unanswered = false;          // the helper ended before it said whether there is a process
     bool orphan = false;              // its helper is gone: nobody will tell how it ends
     bool ended = false;               // its pidfd is readable
+    bool stopping = false;            // a task was asked to stop, and is killed if it does not
     bool occupied = false;            // its task takes long: nothing is to wait behind it
     bool severed = false;             // its end of the lifeline is closed, and perhaps its bell
     std::int64_t ended_at = 0;
     bool exit_known = false;
     int exit_code = 0;
     int exit_status = 0;
+    std::int64_t peak_memory = 0; // bytes, when its end is known
     std::int64_t start_deadline = 0;
     std::int64_t stop_deadline = 0; // 0: not told to stop
     bool killed_by_us = false;
     bool damaged = false;           // what it says makes no sense
+    bool too_large = false;         // it has more memory than it may, and no task
     std::exception_ptr start_error; // what its initialiser threw
     const char* killed_because = "";
     int least_urgent = 0;       // of the priorities placed since it was empty
@@ -127,13 +169,15 @@ class parent_lane {
     std::uint64_t finished = 0; // its setup not included
     std::uint32_t timed = 0;    // outstanding tasks with a timeout
 
+    captured_output output;         // of the running task, if it is to be captured
+    unique_fd output_far;           // until it is forked
+    std::uint64_t output_taken = 0; // what the worker was told last
+
     // The books.
     std::uint64_t oldest = 0;
     std::uint64_t unfinished = 0;
     std::uint64_t tail = 0;
-    process_task* task_at(std::uint64_t index) const noexcept {
-        return entries_[index % slots_per_lane].task;
-    }
+    process_task* task_at(std::uint64_t index) const noexcept { return entries_[view().number(index)].task; }
     /// Takes the task off the books: it has ended, or moves to another lane.
     process_task* forget(std::uint64_t index) noexcept;
 
@@ -141,13 +185,23 @@ class parent_lane {
     struct entry {
         process_task* task = nullptr;
         block_reference block;
+        std::uint32_t generation = 0; // on a loop
     };
     bool send_descriptors(process_task& task) noexcept;
+    std::uint64_t next_index() noexcept;
+    bool loop_needs_attention() noexcept;
+    bool read_result(std::uint64_t index, process_result& result, bool& streamed, std::uint32_t& elapsed);
     block_reference allocate(std::size_t size, std::uint64_t index) noexcept;
     void release(const block_reference& block) noexcept;
 
     shared_mapping mapping_;
-    std::array<entry, slots_per_lane> entries_{};
+    const std::uint32_t slots_;
+    std::vector<entry> entries_;
+    // On a loop: tasks end in any order, so slots are filled in any order, and a queue in the lane says which
+    // one is next.
+    std::vector<std::uint64_t> live_;
+    std::vector<std::uint32_t> free_slots_;
+    std::uint64_t pushed_ = 0;
     std::vector<std::uint32_t> free_blocks_[std::size(block_classes)];
     std::uint64_t outstanding_ = 0;
 };

@@ -2,6 +2,7 @@
 #include <plait/process.hpp>
 
 #include "process/blocking.hpp"
+#include "process/process_engine.hpp"
 
 #include <plait/offload.hpp>
 #include <plait/wait.hpp>

@@ -131,9 +131,17 @@ bool process_engine::cancel(process_task& task, process_cancel how) noexcept {
             break;
         case process_task::stage::placed:
             if (!task.lane_->withdraw(task.index_)) {
+                if (task.lane_->at_once != 0) {
+                    if (task.lane_->phase(task.index_) != slot_phase::running) return false;
+                    ask_to_stop(*task.lane_, task, process_task::doom::cancelled,
+                                how == process_cancel::kill);
+                    wake_supervisor();
+                    return true;
+                }
                 if (how != process_cancel::kill || task.doom_ != process_task::doom::none) return false;
                 if (!task.lane_->kill_holding(task.index_)) return false; // it has just finished
                 task.doom_ = process_task::doom::cancelled;
+                task.lane_->killed_because = "its task was cancelled by cancel_mode::kill";
                 return true;
             }
             break;
@@ -165,9 +173,21 @@ void process_engine::shutdown(bool wait, bool cancel_pending, bool kill) {
                     shutdown_error{"process_pool: shut down with .kill before the task was begun"});
             }
         }
+        if (cancel_pending && !kill) {
+            for_each_lane([&](parent_lane& lane) {
+                if (lane.at_once == 0) return;
+                lane.for_each_index([&](std::uint64_t index) {
+                    process_task* task = lane.task_at(index);
+                    if (!task->setup) ask_to_stop(lane, *task, process_task::doom::cancelled, false);
+                });
+            });
+        }
         if (kill) {
             for_each_lane([&](parent_lane& lane) {
-                if (process_task* task = lane.running()) task->doom_ = process_task::doom::killed;
+                lane.for_each_index([&](std::uint64_t index) {
+                    if (lane.phase(index) == slot_phase::running)
+                        lane.task_at(index)->doom_ = process_task::doom::killed;
+                });
                 lane.killed_because = "shutdown({.kill = true})";
                 lane.kill();
             });

@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "process/death_report.hpp"
 #include "process/helper_client.hpp"
 #include "process/parent_lane.hpp"
 #include "process/pending_tasks.hpp"
+#include "process/worker_settings.hpp"
 #include "strand/failures.hpp"
 #include "sys/unique_fd.hpp"
 
@@ -18,6 +20,22 @@
 #include <plait/detail/process_task.hpp>
 
 namespace plait::detail {
+
+/// What a pool is made with; see process_pool_options.
+struct process_engine_options {
+    std::size_t workers = 1;
+    std::uint64_t max_tasks_per_worker = 0; // 0: no limit
+    std::int64_t start_timeout = 0;         // nanoseconds for the initialiser
+    bool capture_output = false;
+    std::uint32_t at_once = 0; // tasks on each worker's loop; 0: workers run one after the other
+    worker_settings settings;
+    worker_event_handler on_worker_event;
+    code_place initializer = elsewhere;
+    bool has_initializer = false;
+    byte_buffer initializer_arguments;
+    descriptor_list initializer_descriptors;
+    unhandled_handler on_unhandled;
+};
 
 /// A process pool without its types: tasks as bytes, lanes, workers, and the one thread that watches them.
 ///
@@ -63,6 +81,11 @@ class process_engine {
     struct ending {
         process_task* task;
         process_result result;
+        std::unique_ptr<death_report> death = nullptr; // becomes the result's error when it is told
+    };
+    struct noted_event {
+        worker_event event;
+        std::unique_ptr<death_report> death = nullptr; // becomes its text when it is told
     };
     struct seat { // of a worker
         std::unique_ptr<parent_lane> lane;
@@ -77,7 +100,7 @@ class process_engine {
 
     // dispatch.cpp: under the lock.
     void dispatch() noexcept;
-    std::size_t depth() const noexcept;
+    std::size_t depth(const parent_lane& lane) const noexcept;
     bool takes_tasks(const parent_lane* lane) const noexcept;
     parent_lane* best_lane() noexcept;
     void spread() noexcept;
@@ -92,10 +115,21 @@ class process_engine {
     std::int64_t turn(std::vector<ending>& ended);
     void deliver(std::vector<ending>& ended) noexcept;
     bool pump_streams() noexcept;
+    bool pump_output() noexcept; // output.cpp
+
+    // watching.cpp: the same.
+    void note(noted_event event) noexcept;
+    void note_started(const parent_lane& lane) noexcept;
+    void note_ready(const parent_lane& lane) noexcept;
+    void note_end(const parent_lane& lane, const process_task* held) noexcept;
+    bool tell_events() noexcept;
+    std::int64_t check_memory(std::int64_t now) noexcept;
     bool announce_sleep() noexcept;
     void sleep_until(std::int64_t deadline) noexcept;
-    void note_event(int descriptor) noexcept;
+    void note_event(int descriptor, bool readable) noexcept;
     std::int64_t check_timeouts(parent_lane& lane, std::int64_t now) noexcept;
+    void ask_to_stop(parent_lane& lane, process_task& task, process_task::doom why, bool kill) noexcept;
+    std::int64_t kill_if_due(parent_lane& lane, const process_task& task, std::int64_t now) noexcept;
 
     // workers.cpp: the supervisor's thread (and the constructor, before there is one), under the lock.
     void hire(std::uint32_t worker);
@@ -117,10 +151,13 @@ class process_engine {
     void retire_all(std::int64_t now) noexcept;
     std::int64_t next_deadline(std::int64_t now) noexcept;
     bool bury_if_dead(parent_lane& lane, std::int64_t now, std::vector<ending>& ended);
+    static void take_last_output(parent_lane& lane, process_task& task) noexcept;
+    static void note_attempt(const parent_lane& lane, process_task& task) noexcept;
     void end_held_task(parent_lane& lane, process_task& task, std::vector<ending>& ended);
     void start_failed(seat& s, start_failure how, const std::exception_ptr& cause, std::int64_t now) noexcept;
     std::int64_t count_start_failure(start_failure how, const std::exception_ptr& cause,
                                      std::int64_t now) noexcept;
+    death_report report_of(const parent_lane& lane, const process_task* task) const;
     std::exception_ptr lost(const parent_lane& lane, const process_task* task) const noexcept;
     template <class Function>
     void for_each_lane(Function function) {
@@ -152,6 +189,8 @@ class process_engine {
     int failures_in_a_row_ = 0; // workers that ended before they were ready
     std::exception_ptr last_failure_;
     std::exception_ptr broken_;
+    std::vector<noted_event> events_; // to be told, if there is a handler
+    std::int64_t next_memory_look_ = 0;
     bool closing_ = false;
     bool killing_ = false;
     bool over_ = false; // the supervisor has nothing more to do
@@ -160,5 +199,10 @@ class process_engine {
     std::thread::id supervisor_id_;
     std::thread supervisor_;
 };
+
+/// What a task's future throws when its time was over.
+std::exception_ptr timeout_of(const process_task& task) noexcept;
+
+process_engine* make_process_engine(process_engine_options options);
 
 } // namespace plait::detail

@@ -2,6 +2,8 @@
 #include <plait/process_pool.hpp>
 #include <plait/processors.hpp>
 
+#include "process/process_engine.hpp"
+
 #include <stdexcept>
 #include <string>
 
@@ -31,6 +33,25 @@ process_pool::process_pool(process_pool_options options)
     o.max_tasks_per_worker =
         options.max_tasks_per_worker == process_pool_options::unlimited ? 0 : options.max_tasks_per_worker;
     if (options.start_timeout != detail::nanoseconds::max()) o.start_timeout = options.start_timeout.count();
+    o.capture_output = options.capture_output;
+    if (options.loop_tasks < 1 || options.loop_tasks > static_cast<int>(detail::slots_per_loop_lane))
+        throw std::invalid_argument{"process_pool: .loop_tasks is " + std::to_string(options.loop_tasks) +
+                                    "; it must be from 1 to " + std::to_string(detail::slots_per_loop_lane)};
+    if (options.loop && options.capture_output)
+        throw std::invalid_argument{"process_pool: .capture_output cannot be had together with .loop: what "
+                                    "tasks that run at the same "
+                                    "time print is not to be told apart"};
+    if (options.loop) o.at_once = static_cast<std::uint32_t>(options.loop_tasks);
+    if (options.memory_limit != process_pool_options::unlimited) {
+        o.settings.memory_limit = options.memory_limit;
+        if (options.memory_limit == 0)
+            throw std::invalid_argument{"process_pool: .memory_limit is 0; leave it out for no limit"};
+    }
+    o.settings.nice = options.nice;
+    o.settings.isolate = options.isolate;
+    o.settings.environment = std::move(options.environment);
+    detail::check_worker_settings(o.settings);
+    o.on_worker_event = std::move(options.on_worker_event);
     o.has_initializer = options.initializer.given_;
     o.initializer = options.initializer.function_;
     o.initializer_arguments = std::move(options.initializer.arguments_);

@@ -1,11 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "process/process_worker.hpp"
 
-#include "process/descriptor_passing.hpp"
-#include "process/exception_types.hpp"
+#include "process/crash_handler.hpp"
 #include "process/helper_protocol.hpp"
-#include "process/slot_stream.hpp"
-#include "sys/futex.hpp"
+#include "process/loop_worker.hpp"
+#include "process/serial_worker.hpp"
 #include "sys/memory.hpp"
 
 #include <plait/detail/exception_codec.hpp>
@@ -13,6 +12,8 @@
 #include <plait/detail/process_call.hpp>
 #include <plait/detail/process_entry.hpp>
 #include <plait/errors.hpp>
+#include <plait/event_loop.hpp>
+#include <plait/serial.hpp>
 
 #include <cxxabi.h>
 #include <fcntl.h>
@@ -23,6 +24,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <cstdio>
 #include <exception>
 #include <new>
 #include <stdexcept>
@@ -31,20 +33,24 @@
 namespace plait::detail {
 namespace {
 
-serial* executor_of_worker = nullptr;
+in_process_executor* executor_of_worker = nullptr;
 
 } // namespace
 
-serial& worker_executor() { return *executor_of_worker; }
+in_process_executor& worker_executor() { return *executor_of_worker; }
 
-void begin_worker_task() noexcept {
+worker_stamp stamp_of_task() noexcept {
+    const worker_identity& identity = this_worker();
+    return {static_cast<int>(identity.attempt), identity.name, identity.deadline};
+}
+
+void begin_worker_task(const worker_stamp& stamp) noexcept {
     context* scope = current().scope;
     if (scope == nullptr) return;
-    const worker_identity& identity = this_worker();
-    scope->attempt = static_cast<int>(identity.attempt);
-    if (identity.name != nullptr) scope->node->name.store(identity.name, order::relaxed);
+    scope->attempt = stamp.attempt;
+    if (stamp.name != nullptr) scope->node->name.store(stamp.name, order::relaxed);
     // Only shown: it is the parent that ends what takes longer.
-    if (identity.deadline != 0) scope->deadline = time_point{nanoseconds{identity.deadline}};
+    if (stamp.deadline != 0) scope->deadline = time_point{nanoseconds{stamp.deadline}};
 }
 
 void throw_unreadable_argument(std::size_t number) {
@@ -69,13 +75,6 @@ namespace {
 
 constexpr int exit_without_parent = 0;
 
-/// The worker's descriptors besides 0, 1, 2; the same in each.
-struct worker_descriptors {
-    int bell;
-    int lifeline;
-    int post;
-};
-
 /// At the upper end, where a task that closes "its" 3 does not hit them, and where what it opens next does
 /// not land. Not higher: the kernel's table grows with the number.
 worker_descriptors numbers_for_ours() noexcept {
@@ -88,6 +87,9 @@ worker_descriptors numbers_for_ours() noexcept {
 
 worker_descriptors arrange_descriptors(worker_start& start) noexcept {
     const worker_descriptors ours = numbers_for_ours();
+    if (start.output &&
+        (::dup2(start.output.get(), STDOUT_FILENO) < 0 || ::dup2(start.output.get(), STDERR_FILENO) < 0))
+        ::_exit(exit_without_parent);
     // What was received has the lowest numbers that were free.
     if (start.bell.get() >= ours.bell || start.lifeline.get() >= ours.bell || start.post.get() >= ours.bell ||
         ::dup3(start.bell.get(), ours.bell, O_CLOEXEC) < 0 ||
@@ -98,6 +100,7 @@ worker_descriptors arrange_descriptors(worker_start& start) noexcept {
     (void)start.lifeline.release();
     (void)start.post.release();
     (void)start.memory.release();
+    (void)start.output.release(); // closed with the rest
     ::close_range(STDERR_FILENO + 1, static_cast<unsigned>(ours.bell) - 1, 0);
     ::close_range(static_cast<unsigned>(ours.post) + 1, ~0U, 0);
     return ours;
@@ -115,150 +118,6 @@ void tie_to_parent(int lifeline) noexcept {
     if (::poll(&entry, 1, 0) != 0) ::_exit(exit_without_parent); // it has died before we were listening
 }
 
-class process_worker {
-  public:
-    process_worker(std::byte* memory, worker_descriptors ours) noexcept
-        : lane_{memory}, port_{lane_, ours.bell}, lifeline_{ours.lifeline}, post_{ours.post} {}
-
-    void run() noexcept {
-        this_worker().is_worker = true;
-        this_worker().number = lane_.header().number;
-        for (std::uint64_t index = 0;; ++index) {
-            if (!await_task(index)) return;
-            lane_slot& slot = lane_.slot(index);
-            const std::uint32_t generation = lane_view::generation(index);
-            // Large arguments need the bell. Where the task before has closed it, that is not to cost this
-            // one.
-            if ((slot.flags & arguments_streamed) != 0 && !port_.can_ring()) ::_exit(exit_without_bell);
-            if ((slot.flags & arguments_hold_handles) != 0 && !(port_.can_ring() && post_.is_ours()))
-                ::_exit(exit_without_bell);
-            // The claim comes before anything is read: from here on our death costs this task.
-            if (slot.state.claim(generation)) {
-                const std::int64_t started = monotonic_now();
-                slot.started.store(started, order::release);
-                // A parent that misses it keeps its copy until it looks for another reason; so the claim's
-                // order is enough.
-                if (slot.size >= large_arguments || (slot.flags & arguments_hold_handles) != 0) port_.ring();
-                perform(slot);
-                slot.elapsed =
-                    static_cast<std::uint32_t>(std::min<std::int64_t>(monotonic_now() - started, ~0U));
-                slot.state.finish(generation);
-            }
-            // seq_cst: before the bell, so that the parent finds the slot free to be filled again.
-            lane_.header().head.store(index + 1, order::seq_cst);
-            respect_hold();
-            port_.ring();
-        }
-    }
-
-  private:
-    /// False: told to leave, and nothing is queued.
-    bool await_task(std::uint64_t index) noexcept {
-        const lane_slot& slot = lane_.slot(index);
-        const std::uint32_t generation = lane_view::generation(index);
-        slot_phase phase = slot_phase::free;
-        bool stop = false;
-        port_.wait([&] {
-            stop = lane_.header().stop.load(order::seq_cst) !=
-                   0; // before the slot: what was queued first is run
-            phase = slot.state.phase_seq_cst(generation);
-            return stop || phase == slot_phase::queued || phase == slot_phase::withdrawn;
-        });
-        return phase == slot_phase::queued || phase == slot_phase::withdrawn;
-    }
-
-    void respect_hold() noexcept {
-        atomic<std::uint32_t>& hold = lane_.header().hold;
-        // seq_cst: pairs with the parent's look at our slot after it has set the hold (see
-        // lane_header::hold).
-        while (hold.load(order::seq_cst) != 0) {
-            port_.ring(); // our result is there, and the parent may wait for it before it decides
-            futex_wait(hold.address(), 1, no_deadline, futex_scope::shared);
-        }
-    }
-
-    void perform(lane_slot& slot) noexcept {
-        worker_identity& identity = this_worker();
-        identity.task = slot.task;
-        identity.attempt = slot.attempt;
-        identity.name = nullptr;
-        identity.deadline = 0;
-        slot_reader in{port_, slot};
-        slot_writer out{port_, slot};
-        descriptor_list received;
-        descriptor_list given;
-        in.descriptors = &received;
-        out.descriptors = &given;
-        if ((slot.flags & arguments_hold_handles) != 0 && !post_.receive(received))
-            ::_exit(exit_without_bell);
-        result_kind kind = result_kind::value;
-        try {
-            call(slot, in, out);
-        } catch (const cancelled&) {
-            out.restart();
-            kind = result_kind::cancelled;
-        } catch (abi::__forced_unwind&) {
-            // pthread_exit in a task: this thread is ending and must not be held up. The worker dies of it.
-            std::terminate();
-        } catch (...) {
-            kind = result_kind::exception;
-            report(out, std::current_exception());
-        }
-        if (!given.all.empty()) {
-            try {
-                post_.send(given);
-            } catch (...) {
-                kind = result_kind::exception;
-                report(out, std::current_exception());
-            }
-        }
-        in.drain();
-        // A worker whose initialiser has closed them must not become ready: its successors would do the same,
-        // for ever.
-        if ((slot.flags & setup_task) != 0 && (!port_.can_ring() || ::fcntl(lifeline_, F_GETFD) < 0))
-            ::_exit(exit_without_bell);
-        if (!given.all.empty()) slot.flags |= result_holds_handles;
-        slot.size = out.finish();
-        slot.kind = kind;
-        identity.task = 0;
-    }
-
-    void call(const lane_slot& slot, byte_reader& in, byte_writer& out) {
-        if ((slot.flags & described_task) != 0) read_description(slot, in);
-        if ((slot.flags & setup_task) != 0) {
-            read_registrations(in);
-            if (in.take<std::uint8_t>() == 0) return;
-        }
-        void* code = slot.function == elsewhere ? read_place(in) : address_of(slot.function);
-        reinterpret_cast<process_entry>(code)(in, out);
-    }
-
-    void read_description(const lane_slot& slot, byte_reader& in) {
-        worker_identity& identity = this_worker();
-        const auto timeout = in.take<std::int64_t>();
-        const std::int64_t started = slot.started.load(order::relaxed);
-        if (timeout != 0 && timeout < no_deadline - started) identity.deadline = started + timeout;
-        name_ = read_text(in);
-        if (!name_.empty()) identity.name = name_.c_str();
-    }
-
-    static void report(slot_writer& out, const std::exception_ptr& error) noexcept {
-        try {
-            out.restart();
-            write_exception(out, error);
-        } catch (...) {
-            // Only memory can be short here; an empty result says so to the parent.
-            out.restart();
-        }
-    }
-
-    lane_view lane_;
-    worker_port port_;
-    int lifeline_;
-    worker_post post_;
-    std::string name_; // of the task
-};
-
 } // namespace
 
 void run_worker(worker_start start) {
@@ -274,6 +133,7 @@ void run_worker(worker_start start) {
     } catch (...) {
         ::_exit(exit_without_parent);
     }
+    const bool captured = static_cast<bool>(start.output);
     const worker_descriptors ours = arrange_descriptors(start);
     tie_to_parent(ours.lifeline);
 
@@ -281,10 +141,22 @@ void run_worker(worker_start start) {
     ::sigemptyset(&none);
     ::sigprocmask(SIG_SETMASK, &none, nullptr);
 
+    // A pipe is not written to before 4 KiB are there; of a task that crashes all whole lines are to be seen.
+    if (captured) std::setvbuf(stdout, nullptr, _IOLBF, 0);
+
     if (lane_view{memory}.header().version == lane_version) {
-        serial executor;
-        executor_of_worker = &executor;
-        process_worker{memory, ours}.run();
+        watch_for_crashes(lane_view{memory}.crash());
+        this_worker().is_worker = true;
+        this_worker().number = lane_view{memory}.header().number;
+        if (lane_view{memory}.header().at_once == 0) {
+            serial executor;
+            executor_of_worker = &executor;
+            serial_worker{memory, ours, captured}.run();
+        } else {
+            event_loop loop{{.name = "plait-worker"}};
+            executor_of_worker = &loop;
+            loop_worker{memory, ours, loop}.run();
+        }
     } // with it go the worker_locals
     leave_process(0);
 }

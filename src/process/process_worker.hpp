@@ -13,6 +13,7 @@ struct worker_start {
     unique_fd bell;     ///< an eventfd: wakes the parent
     unique_fd lifeline; ///< a socket whose other end only the parent holds, and into which nobody writes
     unique_fd post;     ///< a message socket: the descriptors of handles, in both directions
+    unique_fd output;   ///< where its stdout and stderr go; empty: where the program's go
 };
 
 /// The life of a worker, right after the fork. Never returns.

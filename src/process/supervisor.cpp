@@ -16,6 +16,7 @@ namespace {
 constexpr std::int64_t nanoseconds_per_millisecond = 1'000'000;
 // A look costs a system call; a turn with results costs several times that.
 constexpr unsigned turns_between_looks = 16;
+constexpr std::int64_t patience_with_stop = 1'000 * nanoseconds_per_millisecond;
 
 } // namespace
 
@@ -41,6 +42,7 @@ void process_engine::supervise() noexcept {
         }
         const bool told = !ended.empty();
         deliver(ended);
+        const bool news = tell_events();
         {
             const std::lock_guard guard{mutex_};
             if (over_) {
@@ -48,7 +50,8 @@ void process_engine::supervise() noexcept {
                 return;
             }
         }
-        if (pump_streams() || told) {
+        const bool printed = options_.capture_output && pump_output();
+        if (pump_streams() || printed || told || news) {
             // While results keep coming there is no sleep, and so no look at who has died meanwhile.
             if (++busy_turns % turns_between_looks == 0) sleep_until(0);
             continue;
@@ -69,12 +72,14 @@ std::int64_t process_engine::turn(std::vector<ending>& ended) {
     dispatch();
     spread();
     for_each_lane([&](parent_lane& lane) { deadline = std::min(deadline, check_timeouts(lane, now)); });
+    deadline = std::min(deadline, check_memory(now));
     return deadline;
 }
 
 void process_engine::deliver(std::vector<ending>& ended) noexcept {
     if (ended.empty()) return;
     for (ending& e : ended) {
+        if (e.death) e.result.error = error_of(std::move(*e.death));
         e.task->finished(std::move(e.result));
         e.task->drop_reference();
     }
@@ -89,23 +94,21 @@ void process_engine::deliver(std::vector<ending>& ended) noexcept {
 }
 
 bool process_engine::pump_streams() noexcept {
-    struct stream {
-        parent_lane* lane;
-        process_task* task;
-    };
     bool moved = false;
     // Lanes come and go in this thread alone, and a task that a worker holds leaves its lane here alone: so
     // the copying needs no lock.
     for_each_lane([&](parent_lane& lane) {
-        process_task* task = nullptr;
+        parent_lane::streams tasks;
         {
             const std::lock_guard guard{mutex_};
-            task = lane.running();
+            tasks = lane.streaming();
         }
-        if (task == nullptr || lane.ended) return;
+        // On a loop the rings are looked at whoever runs: bytes that are nobody's are nonsense.
+        if ((tasks.to_worker == nullptr && tasks.to_parent == nullptr && lane.at_once == 0) || lane.ended)
+            return;
         const char* trouble = nullptr;
         try {
-            switch (lane.pump(*task, task->incoming_, task->fed_)) {
+            switch (lane.pump(tasks)) {
             case parent_lane::pumped::nothing:
                 break;
             case parent_lane::pumped::some:
@@ -156,17 +159,20 @@ void process_engine::sleep_until(std::int64_t deadline) noexcept {
             continue;
         }
         const std::lock_guard guard{mutex_};
-        note_event(descriptor);
+        note_event(descriptor, (events[i].events & EPOLLIN) != 0);
     }
 }
 
-void process_engine::note_event(int descriptor) noexcept {
+void process_engine::note_event(int descriptor, bool readable) noexcept {
     for_each_lane([&](parent_lane& lane) {
         if (lane.process.get() == descriptor && !lane.ended) {
             lane.ended = true;
             lane.ended_at = monotonic_now();
             ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, descriptor, nullptr);
         }
+        // Its last writer is gone, which would be told for ever.
+        if (lane.output.descriptor() == descriptor && !readable)
+            ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, descriptor, nullptr);
         if (lane.lifeline.get() == descriptor && !lane.severed) {
             lane.severed = true;
             ::epoll_ctl(epoll_.get(), EPOLL_CTL_DEL, descriptor, nullptr);
@@ -176,24 +182,52 @@ void process_engine::note_event(int descriptor) noexcept {
 
 std::int64_t process_engine::check_timeouts(parent_lane& lane, std::int64_t now) noexcept {
     std::int64_t next = no_deadline;
-    if (lane.timed == 0 || lane.ended) return next;
-    for (std::uint64_t index = lane.unfinished; index < lane.tail; ++index) {
+    if ((lane.timed == 0 && !lane.stopping) || lane.ended) return next;
+    lane.stopping = false;
+    lane.for_each_index([&](std::uint64_t index) {
         process_task* task = lane.task_at(index);
-        if (task == nullptr || task->timeout == 0) continue;
+        if (task->kill_at_ != 0) {
+            lane.stopping = true;
+            next = std::min(next, kill_if_due(lane, *task, now));
+        }
+        if (task->timeout == 0 || task->doom_ != process_task::doom::none) return;
         // A task that is queued starts later than now, so it is early enough to look again after its whole
         // time.
         std::int64_t due = now + task->timeout;
         if (lane.phase(index) == slot_phase::running) {
             if (const std::int64_t started = lane.started(index); started != 0) due = started + task->timeout;
             if (due <= now) {
-                if (task->doom_ == process_task::doom::none && lane.kill_holding(index))
+                if (lane.at_once != 0) {
+                    ask_to_stop(lane, *task, process_task::doom::timed_out, true);
+                    next = std::min(next, task->kill_at_);
+                } else if (lane.kill_holding(index)) {
                     task->doom_ = process_task::doom::timed_out;
-                continue;
+                    lane.killed_because = "its task took longer than its .timeout";
+                }
+                return;
             }
         }
         next = std::min(next, due);
-    }
+    });
     return next;
+}
+
+// A coroutine on a loop has neighbours: it is asked first, and only if it does not end its worker is killed.
+void process_engine::ask_to_stop(parent_lane& lane, process_task& task, process_task::doom why,
+                                 bool kill) noexcept {
+    if (task.doom_ == process_task::doom::none) task.doom_ = why;
+    lane.ask_to_stop(task.index_);
+    if (!kill || task.kill_at_ != 0) return;
+    task.kill_at_ = monotonic_now() + patience_with_stop;
+    lane.stopping = true;
+}
+
+std::int64_t process_engine::kill_if_due(parent_lane& lane, const process_task& task,
+                                         std::int64_t now) noexcept {
+    if (now < task.kill_at_) return task.kill_at_;
+    if (!lane.killed_by_us && lane.kill_holding(task.index_))
+        lane.killed_because = "a task on its loop did not stop within 1 s of being asked to";
+    return no_deadline;
 }
 
 } // namespace plait::detail

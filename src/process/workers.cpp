@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "process/process_engine.hpp"
+#include "process/worker_settings.hpp"
 #include "sys/futex.hpp"
 #include "sys/socket_pair.hpp"
 
@@ -40,13 +41,14 @@ class first_task final : public process_task {
 } // namespace
 
 void process_engine::hire(std::uint32_t worker) {
-    auto lane = std::make_unique<parent_lane>(worker, next_incarnation_++);
+    auto lane = std::make_unique<parent_lane>(worker, next_incarnation_++, options_.at_once);
     socket_pair lifeline = make_stream_pair();
     lane->lifeline = std::move(lifeline.near);
     lane->lifeline_far = std::move(lifeline.far);
     socket_pair post = make_message_pair();
     lane->post = std::move(post.near);
     lane->post_far = std::move(post.far);
+    if (options_.capture_output) lane->output_far = lane->output.open();
     if (options_.start_timeout != 0) lane->start_deadline = monotonic_now() + options_.start_timeout;
 
     auto* task = new first_task;
@@ -54,6 +56,7 @@ void process_engine::hire(std::uint32_t worker) {
         task->setup = true;
         task->function = options_.initializer;
         buffer_writer out{task->arguments};
+        write_settings(out, options_.settings);
         write_registrations(out);
         out.put(static_cast<std::uint8_t>(options_.has_initializer ? 1 : 0));
         out.write(options_.initializer_arguments.data(), options_.initializer_arguments.size());
@@ -107,7 +110,7 @@ int process_engine::ask_helper_for(parent_lane& lane) noexcept {
         helper_watched_ = true;
     }
     const int error = helper_.fork(lane.worker, lane.number, lane.memory.get(), bell_.get(),
-                                   lane.lifeline_far.get(), lane.post_far.get());
+                                   lane.lifeline_far.get(), lane.post_far.get(), lane.output_far.get());
     lane.asked = error == 0;
     lane.answer_deadline = monotonic_now() + patience_with_answer;
     return error;
@@ -118,6 +121,10 @@ void process_engine::watch_worker(parent_lane& lane) noexcept {
     event.events = EPOLLIN;
     event.data.fd = lane.process.get();
     ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, lane.process.get(), &event);
+    if (lane.output.is_open()) {
+        event.data.fd = lane.output.descriptor();
+        ::epoll_ctl(epoll_.get(), EPOLL_CTL_ADD, lane.output.descriptor(), &event);
+    }
     // For its hang-up alone, which is always told: nothing is ever read from it.
     event.events = 0;
     event.data.fd = lane.lifeline.get();
@@ -144,7 +151,9 @@ void process_engine::read_helper() noexcept {
             lane->memory.reset();
             lane->lifeline_far.reset();
             lane->post_far.reset();
+            lane->output_far.reset();
             watch_worker(*lane);
+            note_started(*lane);
             if (lane->killed_by_us) lane->kill(); // asked for before it had a pid
             break;
         case helper_reply::kind::fork_failed:
@@ -157,6 +166,7 @@ void process_engine::read_helper() noexcept {
             lane->exit_known = true;
             lane->exit_code = reply.code;
             lane->exit_status = reply.status;
+            lane->peak_memory = reply.peak_memory;
             if (!lane->ended) {
                 lane->ended = true;
                 lane->ended_at = monotonic_now();

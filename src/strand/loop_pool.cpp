@@ -52,7 +52,7 @@ struct loop_pool::implementation {
 
     using loop_ref = detail::owner_ref<detail::loop_engine>;
     std::shared_ptr<common> shared;
-    std::vector<std::unique_ptr<loop_ref>> loops;
+    std::vector<loop_ref> loops;
     std::atomic<std::size_t> turn{0};
     std::mutex ending;
 };
@@ -66,16 +66,16 @@ loop_pool::loop_pool(loop_pool_options options) : self_{nullptr} {
     auto self = std::make_unique<implementation>(options);
     self->loops.reserve(n);
     const auto end_all = [&self] {
-        for (auto& loop : self->loops) (*loop)->stop();
-        for (auto& loop : self->loops) (*loop)->join();
+        for (auto& loop : self->loops) loop->stop();
+        for (auto& loop : self->loops) loop->join();
     };
     try {
         for (std::size_t i = 0; i < n; ++i) {
-            self->loops.push_back(std::make_unique<implementation::loop_ref>(new detail::loop_engine{
-                "loop_pool", options.name, implementation::handler_of(self->shared)}));
-            (*self->loops.back())->report_slow_tasks(options.slow_task_threshold);
-            (*self->loops.back())
-                ->start_thread(implementation::initializer_of(self->shared, static_cast<unsigned>(i)));
+            self->loops.emplace_back(new detail::loop_engine{
+                "loop_pool", options.name, implementation::handler_of(self->shared)}); // there is room
+            const implementation::loop_ref& loop = self->loops.back();
+            loop->report_slow_tasks(options.slow_task_threshold);
+            loop->start_thread(implementation::initializer_of(self->shared, static_cast<unsigned>(i)));
         }
     } catch (...) {
         end_all();
@@ -88,8 +88,8 @@ loop_pool::~loop_pool() {
     if (blocks_itself()) {
         // From one of its own tasks: nobody can wait here. Each loop ends when its last task has.
         for (auto& loop : self_->loops) {
-            (*loop)->close();
-            (*loop)->defer();
+            loop->close();
+            loop->defer();
         }
     } else {
         shutdown({});
@@ -101,11 +101,11 @@ std::size_t loop_pool::concurrency() const noexcept { return self_->loops.size()
 
 bool loop_pool::blocks_itself() const noexcept {
     return std::any_of(self_->loops.begin(), self_->loops.end(),
-                       [](const auto& l) { return (*l)->is_current(); });
+                       [](const auto& l) { return l->is_current(); });
 }
 
 detail::worker& loop_pool::pick() {
-    return **self_->loops[self_->turn.fetch_add(1, std::memory_order_relaxed) % self_->loops.size()];
+    return *self_->loops[self_->turn.fetch_add(1, std::memory_order_relaxed) % self_->loops.size()];
 }
 
 void loop_pool::shutdown(const shutdown_options& options) {
@@ -114,16 +114,16 @@ void loop_pool::shutdown(const shutdown_options& options) {
             "loop_pool::shutdown: a task of this pool cannot wait for the pool's end; pass "
             "{.wait = false}"};
     for (auto& loop : self_->loops) {
-        (*loop)->close();
+        loop->close();
         if (!options.cancel_pending && !options.kill) continue;
-        (*loop)->cancel_pending();
-        (*loop)->stop_roots();
+        loop->cancel_pending();
+        loop->stop_roots();
     }
     if (!options.wait) return;
-    for (auto& loop : self_->loops) (*loop)->wait_idle();
+    for (auto& loop : self_->loops) loop->wait_idle();
     const std::lock_guard guard{self_->ending};
-    for (auto& loop : self_->loops) (*loop)->stop();
-    for (auto& loop : self_->loops) (*loop)->join();
+    for (auto& loop : self_->loops) loop->stop();
+    for (auto& loop : self_->loops) loop->join();
 }
 
 } // namespace plait

@@ -97,11 +97,16 @@ void pool_engine::push_own(local_queue& q, std::span<work* const> items) noexcep
     if (sleepers_.load(order::seq_cst) != 0) wake_one();
 }
 
+namespace {
+constinit std::atomic<unsigned> numbered_threads{0};
+} // namespace
+
+void forget_thread_numbers() noexcept { numbered_threads.store(0, std::memory_order_relaxed); }
+
 // Each thread keeps to one, so that what it posts is taken in its order.
 post_lane& pool_engine::lane_of_this_thread() noexcept {
-    static std::atomic<unsigned> threads{0};
     static constinit thread_local unsigned mine = 0;
-    if (mine == 0) mine = threads.fetch_add(1, std::memory_order_relaxed) + 1;
+    if (mine == 0) mine = numbered_threads.fetch_add(1, std::memory_order_relaxed) + 1;
     return lanes_[mine & (lanes_.size() - 1)];
 }
 

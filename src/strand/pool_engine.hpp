@@ -182,4 +182,8 @@ class pool_engine final : public engine {
     std::vector<std::thread> threads_; // guarded by threads_mutex_
 };
 
+/// Threads that come from now on choose their lanes as if they were the first: a run that is repeated takes the same
+/// course (testing::run).
+void forget_thread_numbers() noexcept;
+
 } // namespace plait::detail

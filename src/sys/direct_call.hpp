@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstddef>
+#include <cstdint>
+#include <plait/detail/atomic.hpp>
 #include <sys/syscall.h>
 
 // The C library's calls that may block are cancellation points: in a program of several threads that costs 58
@@ -17,9 +19,15 @@
 #endif
 #endif
 
+namespace plait::detail {
+
+/// 1: call the C library all the same; a test has put itself in its functions' places (component testing).
+extern constinit atomic<std::uint32_t> calls_by_name;
+
 #if defined(PLAIT_DIRECT_CALLS)
 
-namespace plait::detail {
+/// Its own calls are direct, but for tests.
+inline bool calls_directly() noexcept { return calls_by_name.load(order::relaxed) == 0; }
 
 // The kernel's answer: a negative errno, if it fails.
 
@@ -44,6 +52,6 @@ inline long direct_call(long number, int fd, void* data, std::size_t size, long 
     return result;
 }
 
-} // namespace plait::detail
-
 #endif
+
+} // namespace plait::detail

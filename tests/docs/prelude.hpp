@@ -29,12 +29,14 @@
 #include <plait/plait.hpp>
 #include <plait/process.hpp>
 #include <plait/process_channel.hpp>
+#include <plait/process_output.hpp>
 #include <plait/process_pool.hpp>
 #include <plait/process_sync.hpp>
 #include <plait/select.hpp>
 #include <plait/serialize.hpp>
 #include <plait/shared_array.hpp>
 #include <plait/team.hpp>
+#include <plait/testing.hpp>
 #include <plait/trace.hpp>
 #include <span>
 #include <string>

@@ -10,6 +10,9 @@
 //   no_worker N              the helper can fork N times only: fewer than the pool's workers
 //   one_worker N             ... as often as the pool has workers; one of them dies
 //   last_worker N            ... and then all of them
+//   few_descriptors          32 descriptors for the program and its helper
+//   few_processes            as another user (for root), who may have no more than 6 processes and threads
+//   busy SEED                works until it is killed
 // clang-format on
 #include "conformance/probe.hpp"
 #include "support/process_tasks.hpp"
@@ -226,6 +229,90 @@ int last_worker(const char* forks) {
     return 0;
 }
 
+// ---- what the system refuses for good
+// --------------------------------------------------------------------------------------
+
+void run_some(process_pool& pool) {
+    for (int i = 0; i < 20; ++i) CHECK(pool.submit(twice, i).get() == 2 * i);
+}
+
+/// Pools from one worker up to more than there is room for: each works, or its constructor says what is
+/// short.
+int pools_until_refused(std::errc refusal, const char* what_to_raise) {
+    int refused = 0;
+    int worked = 0;
+    for (int workers = 1; workers <= 24; ++workers) {
+        try {
+            process_pool pool{{.workers = workers}};
+            run_some(pool);
+            ++worked;
+        } catch (const std::system_error& e) {
+            if (e.code() != refusal) std::fprintf(stderr, "%d workers: %s\n", workers, e.what());
+            CHECK(e.code() == refusal);
+            // The message names what to do wherever it is a worker that could not be started.
+            if (std::strstr(e.what(), "cannot start worker") != nullptr)
+                CHECK(std::strstr(e.what(), what_to_raise) != nullptr);
+            ++refused;
+        }
+        check_nobody_stayed();
+    }
+    CHECK(worked > 0);
+    CHECK(refused > 0);
+    process_pool pool{{.workers = 1}}; // as well as before
+    try {
+        pool.submit(die).get();
+        CHECK_THROWN();
+    } catch (const plait::worker_lost&) {}
+    run_some(pool);
+    return 0;
+}
+
+int few_descriptors() {
+    const rlimit few{32, 32};
+    CHECK(::setrlimit(RLIMIT_NOFILE, &few) == 0);
+    return pools_until_refused(std::errc::too_many_files_open, "ulimit -n");
+}
+
+int few_processes() {
+    constexpr uid_t nobody = 54321; // nobody's: no process but ours counts
+    CHECK(::setuid(nobody) == 0);
+    const rlimit few{6, 6};
+    CHECK(::setrlimit(RLIMIT_NPROC, &few) == 0);
+    return pools_until_refused(std::errc::resource_unavailable_try_again, "ulimit -u");
+}
+
+std::vector<char> give_back(std::vector<char> v) { return v; }
+plait::task<int> wait_a_little(int n) {
+    co_await plait::sleep_for(std::chrono::microseconds{n % 500});
+    co_return n;
+}
+void die_sometimes(int n) {
+    if (n % 7 == 0) die();
+}
+
+/// All that a pool does, for ever.
+int busy(const char* seed) {
+    const int kind = std::atoi(seed);
+    for (int round = 0;; ++round) {
+        process_pool pool{{.workers = 1 + (kind + round) % 3,
+                           .loop = kind % 4 == 1,
+                           .capture_output = kind % 4 == 2,
+                           .memory_limit = std::uint64_t{1} << 30}};
+        std::vector<plait::future<std::vector<char>>> large;
+        std::vector<plait::future<int>> small;
+        std::vector<plait::future<void>> deadly;
+        for (int i = 0; i < 200; ++i) {
+            if (i % 20 == 0)
+                large.push_back(pool.submit(give_back, std::vector<char>(std::size_t{3} << 20, 'x')));
+            small.push_back(pool.submit(wait_a_little, i));
+            if (i % 40 == 0) deadly.push_back(pool.submit(die_sometimes, i));
+        }
+        for (auto& f : large) f.wait();
+        for (auto& f : small) f.wait();
+        for (auto& f : deadly) f.wait();
+    }
+}
+
 } // namespace
 
 int main(int argc, char** argv) {
@@ -234,7 +321,10 @@ int main(int argc, char** argv) {
     ::prctl(PR_SET_CHILD_SUBREAPER, 1); // whoever is left behind becomes our child
     if (argc == 2 && std::strcmp(argv[1], "says_main") == 0) return std::puts("main") < 0;
     if (argc == 2 && std::strcmp(argv[1], "streams") == 0) return streams();
+    if (argc == 2 && std::strcmp(argv[1], "few_descriptors") == 0) return few_descriptors();
+    if (argc == 2 && std::strcmp(argv[1], "few_processes") == 0) return few_processes();
     if (argc != 3) return 2;
+    if (std::strcmp(argv[1], "busy") == 0) return busy(argv[2]);
     if (std::strcmp(argv[1], "group") == 0) return group(argv[2]);
     if (std::strcmp(argv[1], "no_worker") == 0) return no_worker(argv[2]);
     if (std::strcmp(argv[1], "one_worker") == 0) return one_worker(argv[2]);

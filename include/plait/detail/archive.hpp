@@ -59,7 +59,13 @@ void CEREAL_SAVE_FUNCTION_NAME(output_archive& archive, const T& value) {
 template <class T>
     requires std::is_arithmetic_v<T>
 void CEREAL_LOAD_FUNCTION_NAME(input_archive& archive, T& value) {
-    archive.load_binary(std::addressof(value), sizeof(T));
+    if constexpr (std::is_same_v<T, bool>) {
+        unsigned char byte = 0; // a bool that is neither true nor false would be undefined
+        archive.load_binary(&byte, 1);
+        value = byte != 0;
+    } else {
+        archive.load_binary(std::addressof(value), sizeof(T));
+    }
 }
 template <class T>
 void CEREAL_SAVE_FUNCTION_NAME(output_archive& archive, const cereal::BinaryData<T>& data) {
@@ -162,7 +168,9 @@ void encode(byte_writer& out, const T& value) {
 
 template <class T>
 T decode(byte_reader& in) {
-    if constexpr (bitwise<T>) {
+    if constexpr (std::is_same_v<T, bool>) {
+        return in.take<unsigned char>() != 0;
+    } else if constexpr (bitwise<T>) {
         alignas(T) std::byte raw[sizeof(T)];
         in.read(raw, sizeof(T));
         return *std::launder(reinterpret_cast<T*>(raw));

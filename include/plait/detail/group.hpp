@@ -46,8 +46,8 @@ class [[gnu::visibility("default")]] group_core {
         // acquire: as after a wait.
         return members_.load(order::acquire) == 1 && !stopping();
     }
-    /// After the end.
-    std::vector<std::exception_ptr> take_errors() noexcept { return std::move(errors_); }
+    /// After the end, in the order in which they came. Throws bad_alloc.
+    std::vector<std::exception_ptr> take_errors();
 
     /// The owner waits from now on: true if everybody has gone already, else `last` runs when they have.
     bool wait_with(work& last) noexcept;
@@ -71,8 +71,9 @@ class [[gnu::visibility("default")]] group_core {
     atomic<std::uint32_t> by_owner_{0};
     atomic<std::uint32_t> any_cancelled_{0};
     atomic<std::uint32_t> ended_{0};
-    work* last_ = nullptr;                   // written before the owner's own count goes
-    std::vector<std::exception_ptr> errors_; // guarded by lock_
+    work* last_ = nullptr;                           // written before the owner's own count goes
+    std::exception_ptr first_error_;                 // guarded by lock_: it needs no memory
+    std::vector<std::exception_ptr> further_errors_; // guarded by lock_
 };
 
 } // namespace plait::detail

@@ -49,8 +49,9 @@ template <class T>
 class sort_buffer {
   public:
     sort_buffer(std::size_t n, std::size_t runs)
-        : items_{static_cast<T*>(::operator new(n * sizeof(T), std::align_val_t{alignof(T)}, std::nothrow))},
-          filled_(runs) {}
+        : filled_(runs), // which may throw
+          items_{static_cast<T*>(::operator new(n * sizeof(T), std::align_val_t{alignof(T)}, std::nothrow))} {
+    }
     sort_buffer(const sort_buffer&) = delete;
     sort_buffer& operator=(const sort_buffer&) = delete;
     ~sort_buffer() { ::operator delete(items_, std::align_val_t{alignof(T)}); }
@@ -59,8 +60,8 @@ class sort_buffer {
     bool& filled(std::size_t run) noexcept { return filled_[run].value; }
 
   private:
-    T* items_;
     std::vector<apart<bool>> filled_;
+    T* items_;
 };
 
 /// A sort by comparison with a buffer. Every step either happens as a whole or leaves all items where it found

@@ -6,25 +6,76 @@
 #include <plait/detail/process_entry.hpp>
 #include <plait/detail/process_task.hpp>
 #include <plait/detail/send_check.hpp>
-#include <plait/serial.hpp>
+#include <plait/future.hpp>
 #include <plait/serialize.hpp>
 
 namespace plait::detail {
 
 /// The executor that runs a worker's tasks: in the worker's only thread, with its `this_task` and
 /// `worker_local`.
-[[gnu::visibility("default")]] serial& worker_executor();
+[[gnu::visibility("default")]] in_process_executor& worker_executor();
 
-/// In the running task's scope: its name, which attempt it is, and when its time is over.
-[[gnu::visibility("default")]] void begin_worker_task() noexcept;
+/// What `this_task` shows of a worker's task.
+struct worker_stamp {
+    int attempt;
+    const char* name; // lives as long as the task
+    std::int64_t deadline;
+};
+[[gnu::visibility("default")]] worker_stamp stamp_of_task() noexcept;
+/// In the running task's scope.
+[[gnu::visibility("default")]] void begin_worker_task(const worker_stamp& stamp) noexcept;
+
+/// A task on a worker's loop, which goes on after its code has returned.
+class [[gnu::visibility("default")]] pending_result : public completion {
+  public:
+    virtual ~pending_result() = default;
+    /// Requires it to be done. Throws what the task threw.
+    virtual void write(byte_writer& out) = 0;
+    virtual void stop() noexcept = 0;
+
+    using listener = void(void* self, pending_result& result) noexcept;
+    /// Once, when it is done; at once if it is. After the call this may be gone.
+    void tell(listener* whom, void* self) noexcept {
+        whom_ = whom;
+        self_ = self;
+        if (state().add_hook(*this) == state_base::added::ready) whom(self, *this);
+    }
+    bool claim() noexcept final { return true; }
+    void fire() noexcept final { whom_(self_, *this); }
+
+    pending_result* next_done = nullptr; // the listener's
+
+  private:
+    virtual state_base& state() noexcept = 0;
+    listener* whom_ = nullptr;
+    void* self_ = nullptr;
+};
+
+template <class R>
+class pending_result_of final : public pending_result {
+  public:
+    void come_from(future<R>&& f) noexcept { future_ = std::move(f); }
+    void write(byte_writer& out) override {
+        if constexpr (std::is_void_v<R>)
+            future_.get();
+        else
+            encode<std::remove_cvref_t<R>>(out, future_.get());
+    }
+    void stop() noexcept override { future_.cancel(); }
+
+  private:
+    state_base& state() noexcept override { return future_access::state(future_); }
+    future<R> future_;
+};
 
 /// The callable as the worker's executor gets it.
 template <class F>
 struct worker_callable {
     F f;
+    worker_stamp stamp = stamp_of_task();
     template <class... Args>
     decltype(auto) operator()(Args&&... args) {
-        begin_worker_task();
+        begin_worker_task(stamp);
         return detail::invoke(std::move(f), std::forward<Args>(args)...);
     }
 };
@@ -59,12 +110,20 @@ struct process_call {
                                                            decode_argument<Args, I + 1>(in)...};
         }(std::index_sequence_for<Args...>{});
         in.forget_descriptors();
-        auto ended = std::apply([](auto&&... part) { return worker_executor().submit(std::move(part)...); },
-                                std::move(call));
-        if constexpr (std::is_void_v<result>)
-            ended.get();
-        else
-            encode<std::remove_cvref_t<result>>(out, ended.get());
+        const auto submit = [&] {
+            return std::apply([](auto&&... part) { return worker_executor().submit(std::move(part)...); },
+                              std::move(call));
+        };
+        if (this_worker().takes_pending) {
+            // Before it begins: nothing can fail between its begin and the note of it.
+            auto* const later = new pending_result_of<result>;
+            this_worker().pending = later;
+            later->come_from(submit());
+        } else if constexpr (std::is_void_v<result>) {
+            submit().get();
+        } else {
+            encode<std::remove_cvref_t<result>>(out, submit().get());
+        }
     }
 
     static code_place where() {

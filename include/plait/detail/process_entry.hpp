@@ -16,7 +16,9 @@ struct worker_identity {
     std::uint64_t task = 0;    // the task that runs now
     std::uint32_t attempt = 0; // which attempt it is, from 1
     const char* name = nullptr;
-    std::int64_t deadline = 0; // monotonic nanoseconds; 0: none
+    std::int64_t deadline = 0;  // monotonic nanoseconds; 0: none
+    bool takes_pending = false; // a task may go on when its code has returned, and leaves its result here
+    class pending_result* pending = nullptr;
 };
 [[gnu::visibility("default")]] worker_identity& this_worker() noexcept;
 

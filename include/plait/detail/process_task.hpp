@@ -7,6 +7,7 @@
 #include <plait/detail/bytes.hpp>
 #include <plait/detail/identity.hpp>
 #include <plait/executor.hpp>
+#include <string>
 
 namespace plait::detail {
 
@@ -57,9 +58,11 @@ class [[gnu::visibility("default")]] process_task {
     }
 
     std::uint64_t number() const noexcept { return number_; }
+    /// What it printed, where that is captured; from when it has ended on.
+    std::string output() const { return notes_ != nullptr ? notes_->output : std::string{}; }
 
   protected:
-    virtual ~process_task() = default;
+    virtual ~process_task() { delete notes_; }
     /// The last reference is gone.
     virtual void released() noexcept = 0;
 
@@ -67,33 +70,34 @@ class [[gnu::visibility("default")]] process_task {
     friend class process_engine;
     friend class parent_lane;
     friend class pending_tasks;
+    friend std::exception_ptr timeout_of(const process_task& task) noexcept;
     enum class stage : std::uint8_t { fresh, pending, placed, ended };
+    /// What few tasks have: on the heap, so that the others do not carry it.
+    struct notes {
+        std::string earlier; // how earlier attempts ended
+        std::string output;  // what it printed, this attempt
+    };
+    notes& make_notes() {
+        if (notes_ == nullptr) notes_ = new notes;
+        return *notes_;
+    }
 
     atomic<std::uint32_t> references_{1};
     // The rest is guarded by the engine's lock.
     stage stage_ = stage::fresh;
-    std::uint64_t number_ = 0;      // the order of submission; moved tasks keep it
-    int attempts_ = 0;              // that a worker has begun
-    std::uint64_t fed_ = 0;         // argument bytes streamed, this attempt
+    std::uint64_t number_ = 0; // the order of submission; moved tasks keep it
+    int attempts_ = 0;         // that a worker has begun
+    notes* notes_ = nullptr;
+    std::int64_t began_ = 0; // the attempt that its worker died in; 0: not known
+    std::uint64_t fed_ = 0;  // argument bytes streamed, this attempt
     bool descriptors_sent_ = false; // this attempt
-    byte_buffer incoming_;          // streamed result bytes, this attempt
+    byte_buffer incoming_;   // streamed result bytes, this attempt
     class parent_lane* lane_ = nullptr;
     std::uint64_t index_ = 0; // its slot there
     enum class doom : std::uint8_t { none, cancelled, timed_out, killed } doom_ = doom::none;
+    std::int64_t kill_at_ = 0; // on a loop: when its worker is killed if it has not stopped; 0: it is not
     process_task* next_ = nullptr;
     process_task* previous_ = nullptr;
-};
-
-/// What a pool is made with; see process_pool_options.
-struct process_engine_options {
-    std::size_t workers = 1;
-    std::uint64_t max_tasks_per_worker = 0; // 0: no limit
-    std::int64_t start_timeout = 0;         // nanoseconds for the initialiser
-    code_place initializer = elsewhere;
-    bool has_initializer = false;
-    byte_buffer initializer_arguments;
-    descriptor_list initializer_descriptors;
-    unhandled_handler on_unhandled;
 };
 
 /// One worker as `status` shows it.
@@ -107,7 +111,6 @@ struct process_worker_status {
 enum class process_cancel : std::uint8_t { queued_only, kill };
 
 // The pool's engine behind functions, so that this header needs none of its parts.
-[[gnu::visibility("default")]] process_engine* make_process_engine(process_engine_options options);
 /// Shuts it down. It is freed when its tasks' futures, which may outlive it, are gone as well.
 [[gnu::visibility("default")]] void destroy_process_engine(process_engine* engine) noexcept;
 [[gnu::visibility("default")]] void retain(process_engine& engine) noexcept;

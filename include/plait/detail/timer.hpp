@@ -21,14 +21,15 @@ class timer {
 
   private:
     friend class timers;
+    friend class timer_heap;
     static constexpr std::uint32_t nowhere = ~std::uint32_t{0};
 
     function* fire_;
     std::uint64_t sequence_ = 0; // of creation: equal deadlines fire in this order
     timer* previous_ = nullptr;
     timer* next_ = nullptr;
+    timer* child_ = nullptr;        // in the heap
     std::uint32_t place_ = nowhere; // a slot of the wheel, or `in_heap`
-    std::uint32_t index_ = 0;       // in the heap
 };
 
 } // namespace plait::detail

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "process/serial_worker.hpp"
+
+#include "process/helper_protocol.hpp"
+
+namespace plait::detail {
+
+void serial_worker::run() noexcept {
+    for (std::uint64_t index = 0;; ++index) {
+        if (!await_task(index)) return;
+        if (claim(index)) {
+            lane_slot& slot = lane_.slot(index);
+            perform(slot);
+            if (captured_) hand_over_output(index);
+            finish(slot, lane_.generation(index));
+        }
+        // seq_cst: before the bell, so that the parent finds the slot free to be filled again.
+        lane_.header().head.store(index + 1, order::seq_cst);
+        respect_hold();
+        port_.ring();
+    }
+}
+
+// False: told to leave, and nothing is queued.
+bool serial_worker::await_task(std::uint64_t index) noexcept {
+    const lane_slot& slot = lane_.slot(index);
+    const std::uint32_t generation = lane_.generation(index);
+    slot_phase phase = slot_phase::free;
+    port_.wait([&] {
+        // Before the slot: what was queued first is run.
+        const bool stop = lane_.header().stop.load(order::seq_cst) != 0;
+        phase = slot.state.phase_seq_cst(generation);
+        return stop || phase == slot_phase::queued || phase == slot_phase::withdrawn;
+    });
+    return phase == slot_phase::queued || phase == slot_phase::withdrawn;
+}
+
+// Before the task is done: see output.cpp.
+void serial_worker::hand_over_output(std::uint64_t index) noexcept {
+    flush_standard_streams();
+    lane_header& header = lane_.header();
+    header.output_wanted.store(index + 1, order::seq_cst);
+    port_.wait([&] { return header.output_taken.load(order::seq_cst) == index + 1; });
+}
+
+} // namespace plait::detail

@@ -1,0 +1,100 @@
+// SPDX-License-Identifier: Apache-2.0
+// limit: 300
+// Every call that can fail, failed, in the HTTP sessions: the server is a process of its own.
+#include "support/sanitizer.hpp"
+
+#include "support/raw_server.hpp"
+
+#include <plait/http.hpp>
+#include <plait/plait.hpp>
+#include <plait/testing_faults.hpp>
+
+#include <gtest/gtest.h>
+
+#include <csignal>
+#include <cstdio>
+#include <stdexcept>
+#include <string>
+#include <sys/prctl.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+namespace {
+
+// Answers every request with "hello"; ends with its parent's descriptor.
+class other_process {
+  public:
+    other_process() {
+        int ends[2]{}; // NOLINT(cppcoreguidelines-avoid-c-arrays)
+        if (::pipe(ends) != 0) throw std::runtime_error{"no pipe"};
+        pid_ = ::fork();
+        if (pid_ == 0) {
+            ::prctl(PR_SET_PDEATHSIG, SIGKILL);
+            ::close(ends[0]);
+            const plait::test::raw_server server{[](const std::string&, int) {
+                return plait::test::raw_server::reply{"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"};
+            }};
+            const std::string url = server.url() + "\n";
+            static_cast<void>(!::write(ends[1], url.data(), url.size()));
+            for (;;) ::pause();
+        }
+        ::close(ends[1]);
+        char c = 0;
+        while (::read(ends[0], &c, 1) == 1 && c != '\n') url_ += c;
+        ::close(ends[0]);
+    }
+    other_process(const other_process&) = delete;
+    other_process& operator=(const other_process&) = delete;
+    ~other_process() {
+        ::kill(pid_, SIGKILL);
+        ::waitpid(pid_, nullptr, 0);
+    }
+    const std::string& url() const { return url_; }
+
+  private:
+    pid_t pid_ = -1;
+    std::string url_;
+};
+
+class Fault : public ::testing::Test {
+  protected:
+    void SetUp() override {
+        if (sanitized) GTEST_SKIP() << "sanitizers have the names of the system's calls themselves";
+    }
+};
+
+void promised(bool holds, const char* what) {
+    if (!holds) throw std::logic_error{what};
+}
+
+void swept(const char* name, const std::function<void()>& scenario) {
+    const plait::testing::sweep_result r = plait::testing::sweep(scenario);
+    std::printf("faults: %s\n", r.summary(name).c_str());
+    for (const std::string& each : r.faults) ADD_FAILURE() << name << ": " << each;
+    EXPECT_GT(r.injections, 0U);
+}
+
+TEST_F(Fault, HttpOnALoop) {
+    const other_process server;
+    swept("http::session::get", [&server] {
+        const auto main = [](std::string url) -> plait::task<> {
+            plait::http::session session;
+            const plait::http::response one = co_await session.get(url);
+            promised(one.status == 200 && one.body == "hello", "the answer");
+            const plait::http::response two = co_await session.get(url);
+            promised(two.status == 200 && two.body == "hello", "the second answer");
+        };
+        plait::run(main(server.url()));
+    });
+}
+
+TEST_F(Fault, HttpOnAThread) {
+    const other_process server;
+    swept("http::session::get_blocking", [&server] {
+        plait::http::session session;
+        const plait::http::response one = session.get_blocking(server.url());
+        promised(one.status == 200 && one.body == "hello", "the answer");
+    });
+}
+
+} // namespace

@@ -1,0 +1,215 @@
+// SPDX-License-Identifier: Apache-2.0
+// limit: 300
+// Every call that can fail, failed, in every public operation of the strands: nothing leaks, nothing hangs, and what was
+// refused can be tried again.
+#include "support/sanitizer.hpp"
+
+#include <plait/async_mutex.hpp>
+#include <plait/channel.hpp>
+#include <plait/graph.hpp>
+#include <plait/io.hpp>
+#include <plait/offload.hpp>
+#include <plait/parallel.hpp>
+#include <plait/plait.hpp>
+#include <plait/testing_faults.hpp>
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <chrono>
+#include <cstdio>
+#include <numeric>
+#include <stdexcept>
+#include <vector>
+
+using namespace std::chrono_literals;
+
+namespace {
+
+class Fault : public ::testing::Test {
+  protected:
+    void SetUp() override {
+        if (sanitized) GTEST_SKIP() << "sanitizers have the names of the system's calls themselves";
+    }
+};
+
+void promised(bool holds, const char* what) {
+    if (!holds) throw std::logic_error{what};
+}
+
+void swept(const char* name, const std::function<void()>& scenario) {
+    const plait::testing::sweep_result r = plait::testing::sweep(scenario);
+    std::printf("faults: %s\n", r.summary(name).c_str());
+    for (const std::string& each : r.faults) ADD_FAILURE() << name << ": " << each;
+    EXPECT_GT(r.injections, 0U);
+}
+
+const std::vector<int> numbers{1, 2, 3, 4, 5, 6, 7, 8};
+
+template <class Executor>
+void submits_and_maps(Executor& ex) {
+    auto one = ex.submit([](int x) { return x + 1; }, 41);
+    promised(one.get() == 42, "submit");
+    int sum = 0;
+    for (const int x : ex.map([](int i) { return i * i; }, numbers)) sum += x;
+    promised(sum == 204, "map");
+}
+
+TEST_F(Fault, Serial) {
+    swept("serial", [] {
+        plait::serial ex;
+        submits_and_maps(ex);
+    });
+}
+
+TEST_F(Fault, ThreadPool) {
+    swept("thread_pool", [] {
+        plait::thread_pool ex{{.workers = 2}};
+        submits_and_maps(ex);
+    });
+}
+
+TEST_F(Fault, ThreadPoolPosts) {
+    swept("thread_pool::post", [] {
+        std::atomic<int> ran{0};
+        int posted = 0;
+        {
+            plait::thread_pool ex{{.workers = 2}};
+            for (int i = 0; i < 20; ++i) {
+                ex.post([&ran] { ++ran; });
+                ++posted;
+            }
+        }
+        promised(ran == posted, "a posted function was lost");
+    });
+}
+
+TEST_F(Fault, EventLoop) {
+    swept("event_loop", [] {
+        plait::event_loop loop;
+        submits_and_maps(loop);
+    });
+}
+
+plait::task<int> slowly(int x) {
+    co_await plait::sleep_for(100us);
+    co_return x;
+}
+
+TEST_F(Fault, Coroutines) {
+    swept("run, gather, timeout", [] {
+        const auto main = []() -> plait::task<int> {
+            auto [a, b] = co_await plait::gather(slowly(1), slowly(2));
+            const int c = co_await plait::timeout(1h, slowly(3));
+            co_return a + b + c;
+        };
+        promised(plait::run(main()) == 6, "run");
+    });
+}
+
+TEST_F(Fault, Groups) {
+    swept("with_group", [] {
+        const auto main = []() -> plait::task<int> {
+            int sum = 0;
+            const auto body = [&sum](plait::task_group& g) -> plait::task<> {
+                for (int i = 1; i <= 3; ++i) {
+                    auto child = [](int& s, int n) -> plait::task<> { s += co_await slowly(n); };
+                    g.spawn(child(sum, i));
+                }
+                co_return;
+            };
+            co_await plait::with_group(body);
+            co_return sum;
+        };
+        promised(plait::run(main()) == 6, "with_group");
+    });
+}
+
+TEST_F(Fault, LoopPool) {
+    swept("loop_pool", [] {
+        plait::loop_pool ex{{.workers = 2}};
+        submits_and_maps(ex);
+    });
+}
+
+TEST_F(Fault, Offload) {
+    swept("offload", [] {
+        const auto main = []() -> plait::task<int> { co_return co_await plait::offload([] { return 7; }); };
+        promised(plait::run(main()) == 7, "offload");
+    });
+}
+
+TEST_F(Fault, Channels) {
+    swept("channel", [] {
+        plait::channel<int> c{2};
+        plait::thread_pool ex{{.workers = 1}};
+        auto sum = ex.submit([&c] {
+            int total = 0;
+            while (const auto x = c.receive_blocking()) total += *x;
+            return total;
+        });
+        for (const int x : numbers) c.send_blocking(x);
+        c.close();
+        promised(sum.get() == 36, "channel");
+    });
+}
+
+TEST_F(Fault, Parallel) {
+    swept("for_each, reduce, sort", [] {
+        plait::thread_pool ex{{.workers = 2}};
+        std::vector<int> v(3000);
+        std::iota(v.begin(), v.end(), 0);
+        plait::for_each(ex, v, [](int& x) { x = 2999 - x; });
+        promised(plait::reduce(ex, v, 0) == 2999 * 3000 / 2, "reduce");
+        plait::sort(ex, v);
+        promised(std::is_sorted(v.begin(), v.end()), "sort");
+    });
+}
+
+TEST_F(Fault, Graph) {
+    swept("graph", [] {
+        plait::thread_pool ex{{.workers = 2}};
+        plait::graph g;
+        std::atomic<int> n{0};
+        auto a = g.add([&n] { ++n; });
+        auto b = g.after(a, [&n] { ++n; });
+        g.after(b, [&n] { ++n; });
+        g.run(ex);
+        promised(n == 3, "graph");
+    });
+}
+
+plait::task<> echo_once(plait::io::listener& door) {
+    plait::io::socket s = co_await door.accept();
+    std::array<std::byte, 4> data{};
+    const std::size_t n = co_await s.read(data);
+    co_await s.write(std::span{data}.first(n));
+}
+
+plait::task<bool> ask(std::uint16_t port) {
+    plait::io::socket s = co_await plait::io::connect("127.0.0.1", port);
+    const std::array<std::byte, 4> question{std::byte{1}, std::byte{2}, std::byte{3}, std::byte{4}};
+    co_await s.write(question);
+    std::array<std::byte, 4> answer{};
+    const std::size_t n = co_await s.read(answer);
+    co_return n == 4 && answer == question;
+}
+
+plait::task<> echoed() {
+    plait::io::listener door = plait::io::listen("127.0.0.1", 0);
+    auto [none, same] = co_await plait::gather(echo_once(door), ask(door.local_port()));
+    static_cast<void>(none);
+    promised(same, "echo");
+}
+
+TEST_F(Fault, Sockets) {
+    swept("io: listen, accept, connect, read, write", [] {
+        // A listener without descriptors waits for some: not for ever.
+        const auto main = []() -> plait::task<> { co_await plait::timeout(300ms, echoed()); };
+        plait::run(main());
+    });
+}
+
+} // namespace

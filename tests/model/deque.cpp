@@ -1,0 +1,105 @@
+// SPDX-License-Identifier: Apache-2.0
+// The work-stealing deque: what is pushed is taken once, whole, by the owner or by one thief.
+#include "support.hpp"
+
+#include <plait/detail/deque.hpp>
+
+#include <array>
+
+using plait::detail::deque;
+using plait::testing::check;
+using plait::testing::label;
+using plait::testing::thread;
+
+namespace {
+
+struct item {
+    payload content;
+    int taken = 0;
+    void take() {
+        check(content.value() == 7, "an item that its pusher had not finished");
+        check(++taken == 1, "an item was taken twice");
+    }
+};
+
+void push(deque<item>& d, item& i) {
+    i.content = payload{7};
+    check(d.push(i));
+}
+
+TEST(Model, Deque_OwnerAndThiefMeetAtTheLastItem) {
+    explored("deque: one item, owner and thief", [] {
+        deque<item> d;
+        label(d, "deque");
+        item only;
+        push(d, only);
+        thread thief{"thief", [&] {
+                         if (item* i = d.steal()) i->take();
+                     }};
+        if (item* i = d.pop()) i->take();
+        thief.join();
+        check(only.taken == 1, "an item was lost");
+        check(!d.pop() && !d.steal() && d.empty());
+    });
+}
+
+TEST(Model, Deque_TwoItemsTwoThieves) {
+    explored("deque: two items, owner and two thieves", [] {
+        deque<item> d;
+        std::array<item, 2> items;
+        for (item& i : items) push(d, i);
+        const auto steal = [&d] {
+            if (item* i = d.steal()) i->take();
+        };
+        thread one{"one", steal};
+        thread two{"two", steal};
+        while (item* i = d.pop()) i->take();
+        one.join();
+        two.join();
+        for (const item& i : items) check(i.taken == 1, "an item was lost");
+    });
+}
+
+TEST(Model, Deque_PushesBetweenPopsAndSteals) {
+    explored("deque: push, pop, push against two steals", [] {
+        deque<item> d;
+        std::array<item, 3> items;
+        push(d, items[0]);
+        thread thief{"thief", [&] {
+                         for (int n = 0; n < 2; ++n)
+                             if (item* i = d.steal()) i->take();
+                     }};
+        push(d, items[1]);
+        if (item* i = d.pop()) i->take();
+        push(d, items[2]);
+        while (item* i = d.pop()) i->take();
+        thief.join();
+        while (item* i = d.pop()) i->take();
+        for (const item& i : items) check(i.taken == 1, "an item was lost");
+    });
+}
+
+TEST(Model, Deque_WhoSleepsHasSeenNothingToTake) {
+    // What a pool does: the owner pushes and looks for sleepers, a thief announces itself and looks once more.
+    explored("deque: push against going to sleep", [] {
+        deque<item> d;
+        plait::testing::atomic<int> sleepers{0};
+        label(sleepers, "sleepers");
+        label(d, "deque");
+        item only;
+        bool woken = false;
+        bool slept = false;
+        push(d, only);
+        check(d.pop() == &only);
+        thread thief{"thief", [&] {
+                         sleepers.fetch_add(1);
+                         slept = d.empty();
+                     }};
+        push(d, only);
+        woken = sleepers.load() != 0;
+        thief.join();
+        check(woken || !slept, "the pusher saw no sleeper, and the sleeper no item");
+    });
+}
+
+} // namespace

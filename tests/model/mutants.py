@@ -1,0 +1,212 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The explorer sees: each mutant below is one of plait's own primitives with a bug in it, and its model must fail.
+
+mutants.py --compiler C++ --library libplait_model.a --work FOLDER [--flags FLAGS] [NAME...]
+
+A mutant is a text of a shipped source and what stands in its place; if the text is not there exactly once, that is a failure too,
+so that the list keeps up with the source. It is compiled with the model's own test and must be killed by it: with a schedule,
+which is printed. Exit status 0: all were killed.
+"""
+
+import argparse
+import concurrent.futures
+import os
+import pathlib
+import re
+import subprocess
+import sys
+
+ROOT = pathlib.Path(__file__).resolve().parents[2]
+MODEL = ROOT / "tests/model"
+INCLUDE, SRC = "include/plait/", "src/"
+DEQUE, WORD, RING, CORE = (INCLUDE + "detail/" + name + ".hpp" for name in ("deque", "future_word", "channel_ring", "channel_core"))
+LOCK, CONTEXT = INCLUDE + "detail/spin_lock.hpp", INCLUDE + "detail/context.hpp"
+INBOX, PARKER, SLOT = SRC + "base/inbox.hpp", SRC + "base/parker.hpp", SRC + "process/slot_state.hpp"
+LANE, LANES = SRC + "strand/post_lane.hpp", SRC + "strand/post_lane.cpp"
+POOL, ENGINE, SCOPE = SRC + "strand/pool_engine.cpp", SRC + "strand/engine.cpp", SRC + "base/context.cpp"
+FUTURES = ["result/state", "result/future", "result/arrivals"]
+
+# model, what is wrong, file, text, what it becomes, [sources of the library to be compiled again]
+MUTANTS = [
+    ("deque", "pop lowers bottom without order", DEQUE, "bottom_.store(bottom, order::seq_cst);",
+     "bottom_.store(bottom, order::relaxed);"),
+    ("deque", "pop takes the last item without an exchange", DEQUE,
+     "if (!top_.compare_exchange(top, top + 1, order::seq_cst, order::relaxed)) item = nullptr;", ""),
+    ("deque", "pop does not restore bottom", DEQUE, "bottom_.store(bottom + 1, order::relaxed);\n        return item;",
+     "return item;"),
+    ("deque", "push publishes before the item is there", DEQUE,
+     "r->slot(bottom).store(&item, order::relaxed);\n        bottom_.store(bottom + 1, order::seq_cst);",
+     "bottom_.store(bottom + 1, order::seq_cst);\n        r->slot(bottom).store(&item, order::relaxed);"),
+    ("deque", "push publishes without release", DEQUE, "bottom_.store(bottom + 1, order::seq_cst);",
+     "bottom_.store(bottom + 1, order::relaxed);"),
+    ("deque", "steal takes whatever the exchange says", DEQUE,
+     "if (!still() || !top_.compare_exchange(top, top + 1, order::seq_cst, order::relaxed)) return nullptr;",
+     "static_cast<void>(still());\n        top_.compare_exchange(top, top + 1, order::seq_cst, order::relaxed);"),
+    ("deque", "empty() looks without order", DEQUE, "return top_.load(order::seq_cst) >= bottom_.load(order::seq_cst);",
+     "return top_.load(order::relaxed) >= bottom_.load(order::relaxed);"),
+    ("inbox", "push publishes without release", INBOX, "order::acq_rel,\n                                         order::relaxed));",
+     "order::relaxed,\n                                         order::relaxed));"),
+    ("inbox", "push wakes nobody", INBOX, "return head == sleeping;", "return false;"),
+    ("inbox", "take does not acquire", INBOX, "head_.exchange(0, order::acquire)", "head_.exchange(0, order::relaxed)"),
+    ("inbox", "take leaves the last come first", INBOX, "Node* const next = n->next_; // before n runs and is gone",
+     "return n;\n            Node* const next = n->next_;"),
+    ("inbox", "going to sleep throws away what has come", INBOX,
+     "return head_.compare_exchange(expected, sleeping, order::acq_rel, order::relaxed);",
+     "head_.exchange(sleeping);\n        return expected == 0;"),
+    ("parker", "unpark wakes before it says so", PARKER,
+     "word_.store(1, order::release);\n        futex_wake(address, 1);",
+     "futex_wake(address, 1);\n        word_.store(1, order::release);"),
+    ("parker", "unpark publishes without release", PARKER, "word_.store(1, order::release);", "word_.store(1, order::relaxed);"),
+    ("parker", "park does not acquire", PARKER, "while (word_.load(order::acquire) == 0) {",
+     "while (word_.load(order::relaxed) == 0) {"),
+    ("parker", "unpark looks at what may be gone", PARKER, "futex_wake(address, 1);",
+     "if (word_.load(order::relaxed) == 1) futex_wake(address, 1);"),
+    ("future", "the result is published without release", WORD,
+     "(s | ready | flags) - owner, order::acq_rel,", "(s | ready | flags) - owner, order::relaxed,", FUTURES),
+    ("future", "ready is seen without acquire", WORD, "word load() const noexcept { return word_.load(order::acquire); }",
+     "word load() const noexcept { return word_.load(order::relaxed); }", FUTURES),
+    ("future", "cancelled although started", WORD, "while (!(s & (started | ready)))", "while (!(s & ready))", FUTURES),
+    ("future", "the last owner does not see the others' end", WORD, "return last(word_.fetch_sub(owner, order::acq_rel));",
+     "return last(word_.fetch_sub(owner, order::relaxed));", FUTURES),
+    ("future", "a hook is left although the result is there", WORD, "if (s & ready) return added::ready;", "", FUTURES),
+    ("future", "a hook is believed to be taken back that was not", WORD,
+     "if (!(s & (waiting | locked))) return false;", "if (!(s & (waiting | locked))) return true;", FUTURES),
+    ("slots", "a result is finished without release", SLOT, "word_.exchange(word(generation, slot_phase::done), order::seq_cst);",
+     "word_.exchange(word(generation, slot_phase::done), order::relaxed);"),
+    ("slots", "a task is published without a barrier", SLOT, "word_.store(word(generation, slot_phase::queued), order::seq_cst);",
+     "word_.store(word(generation, slot_phase::queued), order::release);"),
+    ("slots", "parking is announced without a barrier", SLOT, "word_.store(parked, order::seq_cst);",
+     "word_.store(parked, order::release);"),
+    ("slots", "a claim does not look", SLOT, "return step(generation, slot_phase::queued, slot_phase::running);",
+     "word_.store(word(generation, slot_phase::running), order::seq_cst);\n        return true;"),
+    ("slots", "a withdrawal does not look", SLOT, "return step(generation, slot_phase::queued, slot_phase::withdrawn);",
+     "word_.store(word(generation, slot_phase::withdrawn), order::seq_cst);\n        return true;"),
+    ("spin_lock", "unlock without release", LOCK, "word_.store(0, order::release);", "word_.store(0, order::relaxed);"),
+    ("spin_lock", "lock without acquire", LOCK, "word_.exchange(1, order::acquire)", "word_.exchange(1, order::relaxed)"),
+    ("spin_lock", "lock in two steps", LOCK, "word_.exchange(1, order::acquire) != 0",
+     "word_.load(order::acquire) != 0 || (word_.store(1, order::relaxed), false)"),
+    ("channel", "a sender's stamp without release", RING, "s.stamp.exchange(half(tail + 1), order::seq_cst);",
+     "s.stamp.exchange(half(tail + 1), order::relaxed);"),
+    ("channel", "a receiver's stamp without release", RING, "s.stamp.exchange(half(head + lap_), order::seq_cst);",
+     "s.stamp.exchange(half(head + lap_), order::relaxed);"),
+    ("channel", "the stamp is written before the item", RING,
+     "::new (static_cast<void*>(s.bytes)) T(std::move(x));", "s.stamp.exchange(half(tail + 1), order::seq_cst);\n"
+     "        ::new (static_cast<void*>(s.bytes)) T(std::move(x));"),
+    ("channel", "waiting is announced without a barrier", CORE, "waiting_.fetch_or(Whom, order::seq_cst);",
+     "waiting_.fetch_or(Whom, order::relaxed);"),
+    ("channel", "who waits is looked for without a barrier", CORE, "if (waiting_.load(order::seq_cst) & Whom) serve_all();",
+     "if (waiting_.load(order::relaxed) & Whom) serve_all();"),
+    ("channel", "close wakes nobody", CORE, "ring.close();\n            serve(done);", "ring.close();"),
+    ("channel", "no second look before a receiver waits", CORE, "const result r = ring.pop(*w.into);\n        if",
+     "const result r = result::blocked;\n        if"),
+    ("channel", "many are sent and nobody is told", CORE, "if (r == result::done) look_again_for<receivers>();", ""),
+    ("async", "unlock forgets who waits", SRC + "coro/async_mutex.cpp", "if (!queue_.end_first(woken)) locked_ = false;",
+     "locked_ = false;", ["coro/async_mutex"]),
+    ("async", "a permit is handed on and kept", SRC + "coro/async_semaphore.cpp",
+     "while (permits > 0 && queue_.end_first(woken)) --permits;", "while (permits > 0 && queue_.end_first(woken)) break;",
+     ["coro/async_semaphore"]),
+    ("async", "set wakes nobody", SRC + "coro/async_event.cpp", "queue_.end_all(woken);", "", ["coro/async_event"]),
+    ("async", "a wait that was cancelled stays in the list", SRC + "coro/async_wait.cpp", "q.list.remove(*this);", "",
+     ["coro/async_wait"]),
+    ("async", "resumed while a canceller holds it", SCOPE, "order::acquire))\n        return false;\n    return true;",
+     "order::acquire))\n        return true;\n    return true;", ["base/context"]),
+    ("async", "who was parked is not posted", SCOPE, "slot_.store(word_stopped, order::release);\n        post = true;",
+     "slot_.store(word_stopped, order::release);", ["base/context"]),
+    ("lanes", "slots are claimed without acquire", LANES, "const std::uint64_t tail = tail_.load(order::seq_cst);",
+     "const std::uint64_t tail = tail_.load(order::relaxed);"),
+    ("lanes", "a slot is published without release", LANE, "tail_.store(tail + 1, order::seq_cst);",
+     "tail_.store(tail + 1, order::relaxed);"),
+    ("lanes", "a claim is taken whatever the exchange says", LANES,
+     "if (!head_.compare_exchange(head, head + n, order::acq_rel, order::relaxed)) return {};",
+     "head_.compare_exchange(head, head + n, order::acq_rel, order::relaxed);"),
+    ("lanes", "a slot of a claim is taken without an exchange", LANES,
+     "} while (!word_.compare_exchange(word, word + (1U << bits), order::acq_rel, order::relaxed));",
+     "} while (word_.store(word + (1U << bits), order::seq_cst), false);"),
+    ("lanes", "a chunk is used again while it is read", LANES, "if (c.done(1)) spares.give(c);", "spares.give(c);"),
+    ("pool", "no last look before going to sleep", POOL, "if (stop_ || work_anywhere()) {", "if (stop_) {"),
+    ("pool", "sleepers are looked for without a barrier", POOL,
+     "if (sleepers_.load(order::seq_cst) == 0) return {};", "if (sleepers_.load(order::relaxed) == 0) return {};"),
+    ("pool", "a wake that is under way is never over", POOL, "waking_ = false; // before we search: see invariant W", ""),
+    ("pool", "who comes too late is not counted out", ENGINE, "    leave(n);\n    throw shutdown_error", "    throw shutdown_error"),
+    ("pool", "the last one out wakes nobody", ENGINE, "if (before & closed_bit) futex_wake_all(live_.address());", ""),
+]
+
+
+def build_and_run(number, mutant, arguments):
+    model, title, file, old, new, *rest = mutant
+    again = list(rest[0]) if rest else []
+    text = (ROOT / file).read_text(encoding="utf-8")
+    if text.count(old) != 1:
+        return False, f"the text stands {text.count(old)} times in {file}, and must stand there once"
+    overlay = arguments.work / f"mutant_{number}"
+    changed = text.replace(old, new)
+    source = MODEL / f"{model}.cpp"
+    with_std = []
+    for line in source.read_text(encoding="utf-8").splitlines():
+        if line.startswith("// with: "):
+            with_std += line.removeprefix("// with: ").split()
+        small = re.fullmatch(r"// small: (\S+) (.+) -> (.+)", line)
+        if small:
+            path = SRC + small[1]
+            before = changed if path == file else (ROOT / path).read_text(encoding="utf-8")
+            if path == file:
+                changed = before.replace(small[2], small[3])
+            else:
+                write(overlay / path, before.replace(small[2], small[3]))
+    write(overlay / file, changed)
+    common = [*arguments.compiler.split(), "-std=c++20", *arguments.flags.split(), "-w", f"-I{overlay}/src", f"-I{overlay}/include",
+              f"-I{MODEL}/shadow", f"-I{ROOT}/include", f"-I{ROOT}/src", f"-I{MODEL}", "-c"]
+
+    def place(name):
+        mutated = overlay / SRC / f"{name}.cpp"
+        return mutated if mutated.exists() else ROOT / SRC / f"{name}.cpp"
+
+    objects = []
+    for what, flags in [(source, [])] + [(place(n), ["-include", f"{MODEL}/shadow/std_threads.hpp"]) for n in with_std] + \
+                       [(place(n), []) for n in again]:
+        result = overlay / (what.stem + ("_model.o" if what == source else ".o"))
+        compiled = subprocess.run([*common, *flags, what, "-o", result], capture_output=True, text=True, check=False)
+        if compiled.returncode != 0:
+            return False, "does not compile:\n" + compiled.stderr[:2000]
+        objects.append(result)
+    program = overlay / "program"
+    linked = subprocess.run([*arguments.compiler.split(), *arguments.flags.split(), *objects, arguments.library, "-lgtest",
+                             "-lgtest_main", "-pthread", "-o", program], capture_output=True, text=True, check=False)
+    if linked.returncode != 0:
+        return False, "does not link:\n" + linked.stderr[:2000]
+    run = subprocess.run([program, "--gtest_brief=1"], capture_output=True, text=True, check=False, timeout=400)
+    output = run.stdout + run.stderr
+    found = re.search(r"^([^\n]*)\nThe schedule \(number (\d+)\)", output, re.M)
+    if run.returncode == 0 or not found:
+        return False, f"it lives (exit status {run.returncode})\n" + output[-2000:]
+    schedule = re.search(r'\.replay = "([^"]*)"', output)[1]
+    return True, f"schedule {found[2]}, {schedule}\n        {found[1]}"
+
+
+def write(path, text):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--compiler", required=True)
+    parser.add_argument("--library", required=True)
+    parser.add_argument("--work", required=True, type=pathlib.Path)
+    parser.add_argument("--flags", default="-O1")
+    parser.add_argument("names", nargs="*", help="models, or parts of titles; all if none is given")
+    arguments = parser.parse_args()
+    chosen = [(n, m) for n, m in enumerate(MUTANTS) if not arguments.names or
+              any(name == m[0] or name in m[1] for name in arguments.names)]
+    survivors = 0
+    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
+        jobs = [(m, pool.submit(build_and_run, n, m, arguments)) for n, m in chosen]
+        for mutant, job in jobs:
+            killed, how = job.result()
+            survivors += not killed
+            print(f"{'killed' if killed else 'FAILED'}  {mutant[0]}: {mutant[1]}: {how}", flush=True)
+    print(f"{len(chosen)} mutants, {len(chosen) - survivors} killed")
+    sys.exit(1 if survivors else 0)
+
+
+main()

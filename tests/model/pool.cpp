@@ -1,0 +1,120 @@
+// SPDX-License-Identifier: Apache-2.0
+// The pool's threads: whatever is posted is run, once; nobody sleeps while there is work; shutdown ends.
+// with: strand/pool_engine strand/pool_search strand/pool_blocking strand/engine strand/post_lane strand/failures
+// small: strand/pool_engine.hpp most_spares = 256 -> most_spares = 1
+// small: strand/post_lane.hpp size = 511 -> size = 3
+// with: coro/fork coro/group coro/posted coro/job strand/worker_local
+#include "tasks.hpp"
+
+#include <plait/detail/posted.hpp>
+#include <plait/errors.hpp>
+
+#include "shadow/std_threads.hpp"
+#include "strand/pool_engine.hpp"
+#undef thread
+#undef mutex
+
+using plait::detail::pool_engine;
+using plait::testing::check;
+using plait::testing::thread;
+
+// What the engines of a program keep in common: nothing here.
+namespace plait::detail {
+void name_this_thread(const char*, unsigned) noexcept {}
+void engine_begins() noexcept {}
+void engine_ended() noexcept {}
+worker& acquire_shared_keeper() { std::terminate(); }
+void release_shared_keeper() noexcept {}
+} // namespace plait::detail
+
+namespace {
+
+constexpr unsigned long_ones = 10;
+
+struct pool {
+    explicit pool(std::size_t workers)
+        : engine{new pool_engine{workers, "model", {}, plait::unhandled_handler{}}} {
+        engine->start();
+    }
+    pool(const pool&) = delete;
+    pool& operator=(const pool&) = delete;
+    ~pool() { engine->release_owner(); }
+
+    template <class F>
+    void post(F fn) {
+        plait::detail::posted_slot s = plait::detail::by_value(fn, std::source_location::current());
+        engine->post_by_value(s);
+    }
+    void shutdown() {
+        engine->close();
+        engine->wait_idle();
+        engine->stop_and_join();
+    }
+    pool_engine* engine;
+};
+
+TEST(Model, Pool_APostWakesASleeper) {
+    explored_tasks(
+        "pool: one worker, two posts, shutdown",
+        [] {
+            int runs = 0;
+            pool p{1};
+            p.post([&runs] { ++runs; });
+            p.post([&runs] { ++runs; });
+            p.shutdown();
+            check(runs == 2, "a post was lost, or run twice");
+        },
+        long_ones);
+}
+
+TEST(Model, Pool_ShutdownOfAnIdlePool) {
+    explored_tasks(
+        "pool: two workers, shutdown at once",
+        [] {
+            pool p{2};
+            p.shutdown();
+        },
+        long_ones);
+}
+
+TEST(Model, Pool_LateCallersAreRefused) {
+    explored_tasks(
+        "pool: post against shutdown",
+        [] {
+            int runs = 0;
+            bool accepted = true;
+            pool p{1};
+            thread late{"late", [&] {
+                            try {
+                                p.post([&runs] { ++runs; });
+                            } catch (const plait::shutdown_error&) {
+                                accepted = false;
+                            }
+                        }};
+            p.shutdown();
+            late.join();
+            check(runs == (accepted ? 1 : 0), "accepted and not run, or run and refused");
+        },
+        long_ones);
+}
+
+TEST(Model, Pool_TwoWorkersShareWhatIsPosted) {
+    // Too long to be walked through: random schedules.
+    plait::testing::model::swap_with_thread(&plait::detail::current(), sizeof(plait::detail::execution));
+    const plait::testing::exploration r = plait::testing::explore(
+        {.name = "pool: two workers, posts from two threads", .random_schedules = 3000, .seed = 7}, [] {
+            plait::testing::atomic<int> runs{0};
+            pool p{2};
+            const auto count = [&runs] { runs.fetch_add(1); };
+            thread other{"other", [&] { p.post(count); }};
+            p.post(count);
+            p.post(count);
+            other.join();
+            p.shutdown();
+            check(runs.load() == 3);
+        });
+    std::printf("model: %s\n", r.summary().c_str());
+    EXPECT_TRUE(r) << r.story();
+}
+
+} // namespace

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "support.hpp"
+
+#include "base/inbox.hpp"
+#include "sys/futex.hpp"
+
+#include <coroutine>
+#include <exception>
+#include <plait/detail/context.hpp>
+
+/// A loop of a model thread's: as plait's own, what is posted lies in an inbox, and the loop sleeps on that.
+class model_worker final : public plait::detail::worker {
+  public:
+    void post(plait::detail::work& w) noexcept override {
+        const std::uint32_t* const word = inbox_.word();
+        if (inbox_.push(w)) plait::detail::futex_wake(word);
+    }
+    /// Until so many tasks of this worker have ended.
+    void run(int tasks) {
+        plait::detail::current().worker = this;
+        while (ended < tasks) {
+            plait::detail::work* w = inbox_.take();
+            if (!w && inbox_.try_sleep()) {
+                plait::detail::futex_wait(inbox_.word(), decltype(inbox_)::asleep);
+                inbox_.wake_up();
+            }
+            while (w) {
+                plait::detail::work* const next = w->next_;
+                w->run();
+                w = next;
+            }
+        }
+        plait::detail::current().worker = nullptr;
+    }
+    int ended = 0; // this worker's thread alone
+
+    bool is_current() const noexcept override { return plait::detail::current().worker == this; }
+    worker& keeper() override { return *this; }
+    void enter() override {}
+    void leave() noexcept override {}
+    bool refusing() const noexcept override { return false; }
+    std::exception_ptr refusal() const noexcept override { return {}; }
+    plait::detail::failure_handler& failures() noexcept override { std::terminate(); }
+    void remember(plait::detail::job_core&) noexcept override {}
+    void forget(plait::detail::job_core&) noexcept override {}
+
+  private:
+    plait::detail::inbox<plait::detail::work> inbox_;
+};
+
+/// A coroutine with a scope of its own, on a model_worker.
+class model_task {
+  public:
+    struct promise_type {
+        plait::detail::context scope;
+        plait::detail::task_node node{};
+        model_worker* home = nullptr;
+
+        model_task get_return_object() noexcept { return model_task{handle::from_promise(*this)}; }
+        std::suspend_always initial_suspend() const noexcept { return {}; }
+        std::suspend_always final_suspend() noexcept {
+            ++home->ended;
+            return {};
+        }
+        void return_void() const noexcept {}
+        [[noreturn]] void unhandled_exception() const { throw; }
+    };
+    model_task(model_task&& other) noexcept : handle_{std::exchange(other.handle_, {})} {}
+    model_task& operator=(model_task&&) = delete;
+    ~model_task() {
+        if (handle_) handle_.destroy();
+    }
+
+    /// On the worker's own thread.
+    void start(model_worker& w) {
+        promise_type& p = handle_.promise();
+        p.home = &w;
+        p.scope.home = &w;
+        p.scope.node = &p.node;
+        plait::detail::current().worker = &w;
+        plait::detail::resume(handle_, p.scope);
+    }
+    plait::detail::context& scope() const noexcept { return handle_.promise().scope; }
+
+  private:
+    using handle = std::coroutine_handle<promise_type>;
+    explicit model_task(handle h) noexcept : handle_{h} {}
+    handle handle_;
+};
+
+/// As explored(), with what plait keeps for each thread.
+inline void explored_tasks(const char* name, const std::function<void()>& test, unsigned length = 1) {
+    plait::testing::model::swap_with_thread(&plait::detail::current(), sizeof(plait::detail::execution));
+    explored(name, test, length);
+}

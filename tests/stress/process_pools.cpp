@@ -1,0 +1,22 @@
+// SPDX-License-Identifier: Apache-2.0
+// limit: 180
+// label: stress
+// Eight threads of one program make and end pools at random.
+#include "support/pool_storm.hpp"
+#include "support/sanitizer.hpp"
+
+#include <sys/wait.h>
+
+namespace {
+
+TEST(StressProcessPools, ThreadsMakeAndEndPoolsAtRandom) {
+    process_tasks::storm_count count;
+    process_tasks::pool_storm(std::chrono::seconds{60}, count);
+    EXPECT_GT(count.pools, 8);
+    RecordProperty("pools", count.pools);
+    RecordProperty("tasks", count.tasks);
+    RecordProperty("lost", count.lost);
+    EXPECT_EQ(::waitpid(-1, nullptr, WNOHANG), -1) << "a helper that stayed";
+}
+
+} // namespace
