@@ -297,6 +297,20 @@ void write_numbers(const pipe_sender<int>& out, int from, int count) {
     for (int i = 0; i < count; ++i) out.send_blocking(from + i);
 }
 
+TEST(Pipe, I4_ATaskHandsItsEndOnToAPoolOfItsOwn) {
+    process_pool pool{{.workers = 1}};
+    auto [out, in] = pipe<int>::one_way();
+    auto f = pool.submit(
+        [](pipe_sender<int> o) {
+            process_pool inner{{.workers = 1}};
+            inner.submit(write_numbers, std::move(o), 0, 5).get();
+        },
+        std::move(out));
+    for (int i = 0; i < 5; ++i) EXPECT_EQ(in.receive_blocking(), i);
+    EXPECT_EQ(in.receive_blocking(), std::nullopt);
+    f.get();
+}
+
 TEST(Pipe, I5_FourWritersAndOneSelectGiveAllMessagesThenAllEnds) {
     process_pool pool{{.workers = 4}};
     std::vector<pipe_receiver<int>> ins;

@@ -109,12 +109,15 @@ TEST(Process, TerminateAndKillEndItAndJoinDoesNotMind) {
     EXPECT_EQ(child.said.receive_blocking(), std::nullopt);
 }
 
-volatile std::sig_atomic_t asked = 0;
 void clean_up_when_asked(const pipe_sender<int>& out, const pipe_receiver<int>&) {
-    std::signal(SIGTERM, [](int) { asked = 1; });
+    sigset_t asked;
+    ::sigemptyset(&asked);
+    ::sigaddset(&asked, SIGTERM);
+    ::sigprocmask(SIG_BLOCK, &asked, nullptr);
     out.send_blocking(::getpid());
-    while (asked == 0) std::this_thread::yield();
-    out.send_blocking(-1);
+    int signal = 0;
+    ::sigwait(&asked, &signal);
+    out.send_blocking(signal == SIGTERM ? -1 : 0);
 }
 
 TEST(Process, MayHandleTheTermination) {

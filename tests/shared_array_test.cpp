@@ -434,6 +434,34 @@ TEST(Handles, TravelInARegisteredException) {
     }
 }
 
+plait::task<shared_array<int>> fill_later(shared_array<int> a, int i) {
+    co_await plait::sleep_for(std::chrono::milliseconds{i * 7 % 11});
+    if (i % 20 == 13) throw refusal{a};
+    a.at(0) = i;
+    co_return a;
+}
+
+TEST(Handles, OfTasksOnAWorkersLoopComeBackInWhateverOrderTheyEnd) {
+    plait::register_exception<refusal>();
+    process_pool pool{{.workers = 2, .loop = true}};
+    std::vector<shared_array<int>> arrays;
+    std::vector<plait::future<shared_array<int>>> all;
+    for (int i = 0; i < 400; ++i) {
+        arrays.emplace_back(1);
+        all.push_back(pool.submit(fill_later, arrays.back(), i));
+    }
+    for (int i = 0; i < 400; ++i) {
+        const auto at = static_cast<std::size_t>(i);
+        try {
+            EXPECT_TRUE(all[at].get().same_as(arrays[at]));
+            EXPECT_EQ(arrays[at][0], i);
+        } catch (const refusal& e) {
+            EXPECT_EQ(i % 20, 13);
+            EXPECT_TRUE(e.given.same_as(arrays[at]));
+        }
+    }
+}
+
 TEST(Handles, ATaskWhoseWorkerLostItsChannelMovesToAnother) {
     process_pool pool{{.workers = 1}};
     shared_array<int> a{1};

@@ -12,7 +12,6 @@
 namespace plait::detail {
 namespace {
 
-constexpr std::byte mark{0x70};
 constexpr std::int64_t patience = 5'000'000'000;
 
 } // namespace
@@ -32,19 +31,18 @@ descriptor_list to_list(std::vector<unique_fd>&& received) {
     return list;
 }
 
-int pass_descriptors(int socket, const descriptor_list& list, bool wait) noexcept {
+int pass_descriptors(int socket, std::uint64_t task, const descriptor_list& list, bool wait) noexcept {
     try {
-        return send_parcel(socket, std::span{&mark, 1}, {}, numbers_of(list), wait);
+        return send_parcel(socket, std::as_bytes(std::span{&task, 1}), {}, numbers_of(list), wait);
     } catch (...) {
         return ENOMEM;
     }
 }
 
-int receive_descriptors(int socket, descriptor_list& into, bool wait) noexcept {
-    std::byte got{};
-    parcel message = receive_parcel(socket, std::span{&got, 1}, {}, wait);
+int receive_descriptors(int socket, std::uint64_t& task, descriptor_list& into, bool wait) noexcept {
+    parcel message = receive_parcel(socket, std::as_writable_bytes(std::span{&task, 1}), {}, wait);
     if (message.error != 0) return message.error;
-    if (message.ended || message.size != 1 || got != mark) return EBADMSG;
+    if (message.ended || message.size != sizeof(task)) return EBADMSG;
     try {
         into = to_list(std::move(message.descriptors));
         return 0;
@@ -64,13 +62,13 @@ std::uint64_t worker_post::cookie() const noexcept {
 bool worker_post::is_ours() const noexcept { return cookie_ != 0 && cookie() == cookie_; }
 
 // The parent takes a result's message when it takes the result, without waiting for us: there will be room.
-void worker_post::send(const descriptor_list& list) {
+void worker_post::send(std::uint64_t task, const descriptor_list& list) {
     if (!is_ours())
         throw_errno(EBADF, "process_pool: the handles in the result cannot be sent: the task has closed "
                            "descriptors that are not its own");
     const std::int64_t until = monotonic_now() + patience;
     int error = 0;
-    while (is_full(error = pass_descriptors(socket_, list, true)) && monotonic_now() < until) {
+    while (is_full(error = pass_descriptors(socket_, task, list, true)) && monotonic_now() < until) {
         const timespec pause{0, pause_when_full};
         ::nanosleep(&pause, nullptr);
     }

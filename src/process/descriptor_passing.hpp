@@ -8,10 +8,13 @@
 
 namespace plait::detail {
 
-/// The descriptors of one task's handles, or of its result's, as one message. 0 or an errno, as send_parcel.
-[[nodiscard]] int pass_descriptors(int socket, const descriptor_list& list, bool wait) noexcept;
+/// The descriptors of one task's handles, or of its result's, as one message that says which task's they are. 0 or
+/// an errno, as send_parcel.
+[[nodiscard]] int pass_descriptors(int socket, std::uint64_t task, const descriptor_list& list,
+                                   bool wait) noexcept;
 /// 0, or an errno: no such message was there.
-[[nodiscard]] int receive_descriptors(int socket, descriptor_list& into, bool wait) noexcept;
+[[nodiscard]] int receive_descriptors(int socket, std::uint64_t& task, descriptor_list& into,
+                                      bool wait) noexcept;
 
 /// What receive_parcel brought, as handles take it.
 [[nodiscard]] descriptor_list to_list(std::vector<unique_fd>&& received);
@@ -25,9 +28,12 @@ class worker_post {
     /// Is the number still the post's? A task may have closed what it found.
     bool is_ours() const noexcept;
     /// The message that the parent sends once it has seen the claim. False: it cannot come any more.
-    bool receive(descriptor_list& into) noexcept { return receive_descriptors(socket_, into, true) == 0; }
+    bool receive(std::uint64_t task, descriptor_list& into) noexcept {
+        std::uint64_t whose = 0;
+        return receive_descriptors(socket_, whose, into, true) == 0 && whose == task;
+    }
     /// Before `done`. Throws system_error if the kernel does not take them for 5 s.
-    void send(const descriptor_list& list);
+    void send(std::uint64_t task, const descriptor_list& list);
 
   private:
     std::uint64_t cookie() const noexcept;

@@ -108,6 +108,7 @@ class helper {
         std::fflush(nullptr); // what static initialisers left in buffers must not be printed by every worker
         const pid_t pid = ::fork();
         if (pid == 0) {
+            static_assert(fork_descriptors + 1 <= max_passed_descriptors);
             worker_start start;
             start.memory = std::move(message.descriptors[0]);
             start.bell = std::move(message.descriptors[1]);

@@ -58,7 +58,9 @@ void loop_worker::begin(std::uint64_t index) noexcept {
     slot_reader in{port_, slot};
     slot_writer out{port_, slot};
     descriptor_list received;
+    descriptor_list given; // by a chunk of a map
     receive_handles(slot, in, received);
+    out.descriptors = &given;
     worker_identity& identity = this_worker();
     identity.takes_pending = true;
     const result_kind kind = write_result(out, [&] {
@@ -71,8 +73,9 @@ void loop_worker::begin(std::uint64_t index) noexcept {
     std::unique_ptr<pending_result> goes_on{std::exchange(identity.pending, nullptr)};
     if (kind != result_kind::value) goes_on.reset();
     if (!goes_on) { // it failed before it began, or it is a chunk of a map
+        const result_kind sent = give_handles(slot, out, given, kind);
         slot.size = out.finish();
-        slot.kind = kind;
+        slot.kind = sent;
         finish(slot, lane_.generation(index));
         return respect_hold();
     }
@@ -117,8 +120,11 @@ void loop_worker::finish_one(running& r) noexcept {
     // Whose bytes come through the ring, if they do.
     lane_.header().sending.store(r.index + 1, order::seq_cst);
     slot_writer out{port_, slot};
-    const result_kind kind = write_result(out, [&] { r.result->write(out); });
+    descriptor_list given;
+    out.descriptors = &given;
+    result_kind kind = write_result(out, [&] { r.result->write(out); });
     r.result.reset(); // what it held is gone before anybody sees that it has ended
+    kind = give_handles(slot, out, given, kind);
     slot.size = out.finish();
     slot.kind = kind;
     finish(slot, lane_.generation(r.index));

@@ -204,8 +204,7 @@ bool parent_lane::read_result(std::uint64_t index, process_result& result, bool&
         damaged = true;
     }
     if (!damaged && (flags & result_holds_handles) != 0) {
-        // Sent before `done`, and in the order of the tasks: it is there.
-        if (receive_descriptors(post.get(), result.descriptors, false) != 0) damaged = true;
+        if (!take_handles(task.number_, result.descriptors)) damaged = true;
     }
     switch (damaged ? result_kind::none : kind) {
     case result_kind::value:
@@ -224,6 +223,26 @@ bool parent_lane::read_result(std::uint64_t index, process_result& result, bool&
     result.pid = pid;
     result.worker = worker;
     return true;
+}
+
+// They were sent before `done`, so they are there; but on a loop tasks end in another order than they are looked at.
+bool parent_lane::take_handles(std::uint64_t task, descriptor_list& into) {
+    for (auto a = arrived_.begin(); a != arrived_.end(); ++a) {
+        if (a->task != task) continue;
+        into = std::move(a->handles);
+        arrived_.erase(a);
+        return true;
+    }
+    for (;;) {
+        arrival next;
+        if (receive_descriptors(post.get(), next.task, next.handles, false) != 0) return false;
+        if (next.task == task) {
+            into = std::move(next.handles);
+            return true;
+        }
+        if (arrived_.size() >= slots_per_loop_lane) return false; // more than can have ended
+        arrived_.push_back(std::move(next));
+    }
 }
 
 void parent_lane::recycle() noexcept {
@@ -324,7 +343,7 @@ parent_lane::pumped parent_lane::pump(const streams& tasks) {
 bool parent_lane::send_descriptors(process_task& task) noexcept {
     const std::int64_t now = monotonic_now();
     if (now < post_again) return false;
-    const int error = pass_descriptors(post.get(), task.descriptors, false);
+    const int error = pass_descriptors(post.get(), task.number_, task.descriptors, false);
     if (is_full(error)) {
         post_again = now + pause_when_full;
         return false;

@@ -188,12 +188,18 @@ class parent_lane {
         std::uint32_t generation = 0; // on a loop
     };
     bool send_descriptors(process_task& task) noexcept;
+    bool take_handles(std::uint64_t task, descriptor_list& into);
     std::uint64_t next_index() noexcept;
     bool loop_needs_attention() noexcept;
     bool read_result(std::uint64_t index, process_result& result, bool& streamed, std::uint32_t& elapsed);
     block_reference allocate(std::size_t size, std::uint64_t index) noexcept;
     void release(const block_reference& block) noexcept;
 
+    struct arrival {
+        std::uint64_t task = 0;
+        descriptor_list handles;
+    };
+    std::vector<arrival> arrived_; // of results that have not been looked at
     shared_mapping mapping_;
     const std::uint32_t slots_;
     std::vector<entry> entries_;

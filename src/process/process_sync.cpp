@@ -29,6 +29,13 @@ shared_descriptor make_event(unsigned value, int flags) {
     return shared_descriptor{fd.release()};
 }
 
+/// Between threads of one process the order that the kernel makes is made once more, in the language's own
+/// terms: what the one has done before `hand_on` the other sees after `take_over`. acquire pairs with
+/// release; every hand_on is a read-modify-write, so the last one is enough for all before it.
+constinit detail::atomic<std::uint32_t> handed_on{0};
+void hand_on() noexcept { handed_on.fetch_add(1, detail::order::release); }
+void take_over() noexcept { static_cast<void>(handed_on.load(detail::order::acquire)); }
+
 void check_held(const shared_descriptor& d, const char* what) {
     if (!d) throw std::logic_error{std::string{what} + ": this handle holds nothing: it was moved from"};
 }
@@ -56,6 +63,7 @@ process_event::process_event() : event_{make_event(0, 0)} {}
 
 void process_event::set() const {
     check_held(event_, "process_event");
+    hand_on();
     ring(event_);
 }
 
@@ -67,7 +75,9 @@ void process_event::reset() const {
 bool process_event::is_set() const {
     check_held(event_, "process_event");
     pollfd entry{event_.get(), POLLIN, 0};
-    return ::poll(&entry, 1, 0) > 0;
+    if (::poll(&entry, 1, 0) <= 0) return false;
+    take_over();
+    return true;
 }
 
 task<void> process_event::wait() const {
@@ -129,6 +139,7 @@ process_semaphore::process_semaphore(std::size_t permits) {
 
 process_semaphore::permit::~permit() {
     if (!lock_) return;
+    hand_on();
     lock_ = {}; // the description's last descriptor: the lock goes with it
     ring(bell_);
 }
@@ -139,6 +150,7 @@ process_semaphore::permit process_semaphore::try_acquire() const {
     shared_descriptor description = description_of(locks_);
     take(bell_); // or somebody who had not waited for it is faster below: then it was theirs
     if (lock_one(description, permits_)) {
+        take_over();
         p.lock_ = std::move(description);
         p.bell_ = bell_;
     }

@@ -54,28 +54,36 @@ void worker_tasks::perform(lane_slot& slot) noexcept {
     receive_handles(slot, in, received);
     out.descriptors = &given;
     result_kind kind = write_result(out, [&] { call(slot, in, out, name_); });
-    if (!given.all.empty()) {
-        try {
-            post_.send(given);
-        } catch (...) {
-            kind = result_kind::exception;
-            write_error(out, std::current_exception());
-        }
-    }
+    kind = give_handles(slot, out, given, kind);
     in.drain();
     // A worker whose initialiser has closed them must not become ready: its successors would do the same, for
     // ever.
     if ((slot.flags & setup_task) != 0 && (!port_.can_ring() || ::fcntl(lifeline_, F_GETFD) < 0))
         ::_exit(exit_without_bell);
-    if (!given.all.empty()) slot.flags |= result_holds_handles;
     slot.size = out.finish();
     slot.kind = kind;
     this_worker().task = 0;
 }
 
-void worker_tasks::receive_handles(const lane_slot& slot, slot_reader& in, descriptor_list& received) noexcept {
+result_kind worker_tasks::give_handles(lane_slot& slot, slot_writer& out, const descriptor_list& given,
+                                       result_kind kind) noexcept {
+    if (given.all.empty()) return kind;
+    port_.ring(); // what is done may have to be taken before there is room
+    try {
+        post_.send(slot.task, given);
+        slot.flags |= result_holds_handles;
+        return kind;
+    } catch (...) {
+        write_error(out, std::current_exception());
+        return result_kind::exception;
+    }
+}
+
+void worker_tasks::receive_handles(const lane_slot& slot, slot_reader& in,
+                                   descriptor_list& received) noexcept {
     in.descriptors = &received;
-    if ((slot.flags & arguments_hold_handles) != 0 && !post_.receive(received)) ::_exit(exit_without_bell);
+    if ((slot.flags & arguments_hold_handles) != 0 && !post_.receive(slot.task, received))
+        ::_exit(exit_without_bell);
 }
 
 void worker_tasks::call(const lane_slot& slot, byte_reader& in, byte_writer& out, std::string& name) {

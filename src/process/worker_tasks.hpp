@@ -44,6 +44,9 @@ class worker_tasks {
     /// The descriptors of a task's arguments, which the parent sends when it has seen the claim. They live as long as
     /// `received`.
     void receive_handles(const lane_slot& slot, slot_reader& in, descriptor_list& received) noexcept;
+    /// The descriptors of its result, if there are any; before `finish`. Returns what the result is then.
+    result_kind give_handles(lane_slot& slot, slot_writer& out, const descriptor_list& given,
+                             result_kind kind) noexcept;
     /// Reads a task's description (its name into `name`) and calls its code.
     void call(const lane_slot& slot, byte_reader& in, byte_writer& out, std::string& name);
     /// What `body` writes, or the exception that takes its place.

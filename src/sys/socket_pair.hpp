@@ -21,7 +21,7 @@ struct socket_pair {
 [[nodiscard]] socket_pair make_stream_pair();
 
 /// The most descriptors that one message carries.
-inline constexpr std::size_t max_passed_descriptors = 4;
+inline constexpr std::size_t max_passed_descriptors = 5;
 
 /// Sends one message with descriptors; they stay the caller's. 0, or an errno (EPIPE: the peer is gone).
 /// Never SIGPIPE.
