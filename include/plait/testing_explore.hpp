@@ -107,7 +107,9 @@ inline void check(bool holds, const char* what = "a check failed", const site& w
 }
 
 /// One of 0 .. n - 1: each of them is tried, at most 255. For what a test does not decide: whether a call fails, who dies.
-inline unsigned choose(unsigned n, const site& where = site::current()) noexcept { return model::choose(n, where); }
+inline unsigned choose(unsigned n, const site& where = site::current()) noexcept {
+    return model::choose(n, where);
+}
 
 /// In a loop that waits for another thread by looking: goes on when another one has changed something.
 inline void yield(const site& where = site::current()) noexcept { model::pause(where); }

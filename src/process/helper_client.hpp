@@ -26,8 +26,8 @@ class helper_client {
     void start();
     /// Asks for a worker. 0 or an errno; EPIPE: the helper is gone. `output`: what its stdout and stderr
     /// become, or -1 for the program's own.
-    int fork(std::uint32_t worker, std::uint64_t incarnation, int memory, int bell, int lifeline,
-             int post, int output) noexcept;
+    int fork(std::uint32_t worker, std::uint64_t incarnation, int memory, int bell, int lifeline, int post,
+             int output) noexcept;
 
     struct message {
         helper_reply reply;

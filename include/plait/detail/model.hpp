@@ -24,7 +24,7 @@ enum class change : unsigned char { exchange, add, subtract, bit_or, bit_and, bi
 /// An atomic word. Outside of an exploration it is a plain one.
 class [[gnu::visibility("default")]] word {
   public:
-    word(bits initial, unsigned bytes) noexcept
+    constexpr word(bits initial, unsigned bytes) noexcept
         : latest_{initial}, bytes_{static_cast<std::uint8_t>(bytes)} {}
     word(const word&) = delete;
     word& operator=(const word&) = delete;

@@ -88,10 +88,10 @@ class [[gnu::visibility("default")]] process_task {
     std::uint64_t number_ = 0; // the order of submission; moved tasks keep it
     int attempts_ = 0;         // that a worker has begun
     notes* notes_ = nullptr;
-    std::int64_t began_ = 0; // the attempt that its worker died in; 0: not known
-    std::uint64_t fed_ = 0;  // argument bytes streamed, this attempt
+    std::int64_t began_ = 0;        // the attempt that its worker died in; 0: not known
+    std::uint64_t fed_ = 0;         // argument bytes streamed, this attempt
     bool descriptors_sent_ = false; // this attempt
-    byte_buffer incoming_;   // streamed result bytes, this attempt
+    byte_buffer incoming_;          // streamed result bytes, this attempt
     class parent_lane* lane_ = nullptr;
     std::uint64_t index_ = 0; // its slot there
     enum class doom : std::uint8_t { none, cancelled, timed_out, killed } doom_ = doom::none;

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // In the place of src/sys/futex_linux.cpp: the model's threads sleep, not the one that explores.
-#include "sys/direct_call.hpp"
 #include "sys/futex.hpp"
+#include "sys/direct_call.hpp"
 
 #include <plait/detail/model.hpp>
 
@@ -9,7 +9,7 @@ namespace plait::detail {
 
 using testing::model::site;
 
-constinit atomic<std::uint32_t> calls_by_name{0};
+atomic<std::uint32_t> calls_by_name{0};
 
 futex_result futex_wait(const std::uint32_t* word, std::uint32_t expected, std::int64_t deadline,
                         futex_scope) noexcept {
