@@ -43,6 +43,7 @@ std::string story(const std::string& name, const execution& run, std::uint64_t s
                   const std::string& schedule, const std::string& failure) {
     const std::vector<std::string> names = run.names();
     std::vector<std::size_t> width;
+    width.reserve(names.size());
     for (const std::string& n : names) width.push_back(std::min(n.size(), widest));
     for (const event& e : run.events) {
         std::size_t& w = width[static_cast<std::size_t>(e.thread)];
