@@ -132,6 +132,14 @@ TEST(Pipe, BlockingOnALoopIsRefused) {
     plait::event_loop loop;
     auto [out, in] = pipe<int>::one_way();
     EXPECT_THROW(loop.submit([i = in] { static_cast<void>(i.receive_blocking()); }).get(), std::logic_error);
+    // A worker that drives many tasks is a loop as well; one that runs one at a time may block.
+    process_pool loops{{.workers = 1, .loop = true}};
+    EXPECT_THROW(
+        loops.submit([](const pipe_receiver<int>& i) { static_cast<void>(i.receive_blocking()); }, in).get(),
+        std::logic_error);
+    process_pool pool{{.workers = 1}};
+    out.send_blocking(3);
+    EXPECT_EQ(pool.submit([](const pipe_receiver<int>& i) { return *i.receive_blocking(); }, in).get(), 3);
 }
 
 } // namespace

@@ -103,8 +103,10 @@ TEST(Team, EveryOperationOverEveryExecutor) {
     plait::event_loop loop;
     plait::loop_pool loops{{.workers = 2}};
     process_pool processes{{.workers = 3}};
+    process_pool looping{{.workers = 2, .loop = true}};
     for (const std::size_t n : {1U, 2U, 3U, 7U}) {
         const std::vector<int> expected(n, all_right + 5);
+        EXPECT_EQ(team(looping, n, talk, 5), expected) << n;
         EXPECT_EQ(team(threads, n, talk, 5), expected);
         EXPECT_EQ(team(loop, n, talk, 5), expected);
         EXPECT_EQ(team(loops, n, talk, 5), expected);

@@ -7,10 +7,11 @@
 
 namespace plait::detail {
 
-/// As refuse_to_block_a_loop, but not in a worker process: the loop there is its one task's own, and a
-/// function may hold it up.
+/// As refuse_to_block_a_loop, but not in a worker process that runs one task at a time: the loop there is
+/// that task's own, and a function may hold it up.
 inline void refuse_to_block(const char* what, const char* instead) {
-    if (!this_worker().is_worker) refuse_to_block_a_loop(what, instead);
+    const worker_identity& here = this_worker();
+    if (!here.is_worker || here.drives_loop) refuse_to_block_a_loop(what, instead);
 }
 
 } // namespace plait::detail

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "process/parent_lane.hpp"
 
-#include "process/descriptor_passing.hpp"
 #include "sys/futex.hpp"
 #include "sys/pidfd.hpp"
 
@@ -225,26 +224,6 @@ bool parent_lane::read_result(std::uint64_t index, process_result& result, bool&
     return true;
 }
 
-// They were sent before `done`, so they are there; but on a loop tasks end in another order than they are looked at.
-bool parent_lane::take_handles(std::uint64_t task, descriptor_list& into) {
-    for (auto a = arrived_.begin(); a != arrived_.end(); ++a) {
-        if (a->task != task) continue;
-        into = std::move(a->handles);
-        arrived_.erase(a);
-        return true;
-    }
-    for (;;) {
-        arrival next;
-        if (receive_descriptors(post.get(), next.task, next.handles, false) != 0) return false;
-        if (next.task == task) {
-            into = std::move(next.handles);
-            return true;
-        }
-        if (arrived_.size() >= slots_per_loop_lane) return false; // more than can have ended
-        arrived_.push_back(std::move(next));
-    }
-}
-
 void parent_lane::recycle() noexcept {
     if (at_once != 0) return; // done when it is forgotten
     // acquire: the worker is past the slot, and will look at it again only in its next generation.
@@ -335,21 +314,6 @@ parent_lane::pumped parent_lane::pump(const streams& tasks) {
     if (!moved) return pumped::nothing;
     wake();
     return pumped::some;
-}
-
-// Only for the task that the worker holds, which takes the message before it does anything else: so there is
-// never more than one on its way, what is withdrawn or moved has none there, and it fits the socket's buffer.
-// If the worker dies, the kernel closes what it has not taken.
-bool parent_lane::send_descriptors(process_task& task) noexcept {
-    const std::int64_t now = monotonic_now();
-    if (now < post_again) return false;
-    const int error = pass_descriptors(post.get(), task.number_, task.descriptors, false);
-    if (is_full(error)) {
-        post_again = now + pause_when_full;
-        return false;
-    }
-    task.descriptors_sent_ = true; // or there is nobody to take them, and its end is on its way
-    return error == 0;
 }
 
 bool parent_lane::needs_attention() noexcept {

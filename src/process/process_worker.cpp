@@ -147,6 +147,7 @@ void run_worker(worker_start start) {
     if (lane_view{memory}.header().version == lane_version) {
         watch_for_crashes(lane_view{memory}.crash());
         this_worker().is_worker = true;
+        this_worker().drives_loop = lane_view{memory}.header().at_once != 0;
         this_worker().number = lane_view{memory}.header().number;
         if (lane_view{memory}.header().at_once == 0) {
             serial executor;

@@ -47,7 +47,7 @@ class fiber {
     // The sanitizers'.
     void* fake_stack_ = nullptr;
     const void* bottom_ = nullptr;
-    void* tsan_ = nullptr;
+    [[maybe_unused]] void* tsan_ = nullptr;
     static thread_local fiber* left_;
 };
 

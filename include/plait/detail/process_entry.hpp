@@ -12,6 +12,7 @@ using process_entry = void (*)(byte_reader& in, byte_writer& out);
 /// The worker process that this code runs in.
 struct worker_identity {
     bool is_worker = false;
+    bool drives_loop = false;  // for many tasks at once
     std::uint32_t number = 0;  // 0 .. workers - 1; a replacement inherits it
     std::uint64_t task = 0;    // the task that runs now
     std::uint32_t attempt = 0; // which attempt it is, from 1

@@ -1,0 +1,46 @@
+// SPDX-License-Identifier: Apache-2.0
+// The descriptors of handles on their way to a worker and back.
+#include "process/descriptor_passing.hpp"
+#include "process/parent_lane.hpp"
+#include "sys/futex.hpp"
+
+#include <utility>
+
+namespace plait::detail {
+
+// Only for the task that the worker holds, which takes the message before it does anything else: so there is
+// never more than one on its way, what is withdrawn or moved has none there, and it fits the socket's buffer.
+// If the worker dies, the kernel closes what it has not taken.
+bool parent_lane::send_descriptors(process_task& task) noexcept {
+    const std::int64_t now = monotonic_now();
+    if (now < post_again) return false;
+    const int error = pass_descriptors(post.get(), task.number_, task.descriptors, false);
+    if (is_full(error)) {
+        post_again = now + pause_when_full;
+        return false;
+    }
+    task.descriptors_sent_ = true; // or there is nobody to take them, and its end is on its way
+    return error == 0;
+}
+
+// They were sent before `done`, so they are there; but on a loop tasks end in another order than they are looked at.
+bool parent_lane::take_handles(std::uint64_t task, descriptor_list& into) {
+    for (auto a = arrived_.begin(); a != arrived_.end(); ++a) {
+        if (a->task != task) continue;
+        into = std::move(a->handles);
+        arrived_.erase(a);
+        return true;
+    }
+    for (;;) {
+        arrival next;
+        if (receive_descriptors(post.get(), next.task, next.handles, false) != 0) return false;
+        if (next.task == task) {
+            into = std::move(next.handles);
+            return true;
+        }
+        if (arrived_.size() >= slots_per_loop_lane) return false; // more than can have ended
+        arrived_.push_back(std::move(next));
+    }
+}
+
+} // namespace plait::detail
