@@ -31,7 +31,7 @@ TEST(Limits, WorkersAreChargedForTheirEngines) {
     EXPECT_EQ(size_for(64, strategy::threads, {32, 64}), (crew_size{6, 6}));
     EXPECT_EQ(size_for(64, strategy::loops, {16, 64}), (crew_size{4, 4}));
     EXPECT_EQ(size_for(64, strategy::loops, {2, 64}), (crew_size{2, 7}));
-    EXPECT_EQ(size_for(64, strategy::processes, {64, 64}), (crew_size{10, 16}));
+    EXPECT_EQ(size_for(64, strategy::processes, {64, 64}), (crew_size{6, 16}));
     for (const strategy any :
          {strategy::serial, strategy::threads, strategy::loop, strategy::loops, strategy::processes})
         EXPECT_EQ(size_for(32, any, {1, 64}), (crew_size{1, 1}));

@@ -162,7 +162,7 @@ class cache {
 // whether it has been made; so the quick way is through a pointer.
 [[gnu::noinline]] cache* make_cache() noexcept {
     if (cache::gone) return nullptr;
-    if (calls_by_name.load(order::relaxed) != 0) return nullptr; // a test wants to see every allocation
+    if (calls_go_by_name()) return nullptr; // a test wants to see every allocation
     thread_local cache mine;
     return cache::here = &mine;
 }

@@ -29,7 +29,7 @@ constexpr charge charge_of(strategy executor) noexcept {
     case strategy::loops:
         return {5, 3}; // an engine and a loop; a busy socket with its file, and a kept one
     case strategy::processes:
-        return {3, 0}; // while they start, later two; what their connections take is theirs
+        return {5, 0}; // while they start, later three; what their connections take is theirs
     case strategy::serial:
     case strategy::loop:
         break;

@@ -23,6 +23,8 @@ namespace plait::detail {
 
 /// 1: call the C library all the same; a test has put itself in its functions' places (component testing).
 extern constinit atomic<std::uint32_t> calls_by_name;
+/// The same, for who asks seldom.
+bool calls_go_by_name() noexcept;
 
 #if defined(PLAIT_DIRECT_CALLS)
 

@@ -11,6 +11,8 @@ namespace plait::detail {
 constinit atomic<std::uint32_t> calls_by_name{0};
 constinit atomic<std::uint32_t> coarse_waits{0};
 
+bool calls_go_by_name() noexcept { return calls_by_name.load(order::relaxed) != 0; }
+
 namespace {
 
 // In milliseconds, rounded up: a deadline must have passed.

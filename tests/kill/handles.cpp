@@ -148,8 +148,8 @@ TEST(KillHandles, ATeamWhoseMemberIsKilledAtAnyMomentEnds) {
     const auto seed = std::random_device{}();
     std::cout << "seed " << seed << '\n';
     process_pool pool{{.workers = 4}};
-    const std::size_t before = open_descriptors();
     const auto expected = plait::team(pool, 4, talk, 40);
+    const std::size_t before = open_descriptors(); // all four workers are there
     killer k{pool, seed};
     std::mt19937 random{seed + 1};
     int ended = 0;

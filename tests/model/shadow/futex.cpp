@@ -9,7 +9,7 @@ namespace plait::detail {
 
 using testing::model::site;
 
-atomic<std::uint32_t> calls_by_name{0};
+bool calls_go_by_name() noexcept { return false; }
 
 futex_result futex_wait(const std::uint32_t* word, std::uint32_t expected, std::int64_t deadline,
                         futex_scope) noexcept {
