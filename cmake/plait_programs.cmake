@@ -9,7 +9,7 @@ function(plait_link_components target)
     foreach(source IN LISTS sources)
         cmake_path(ABSOLUTE_PATH source)
         if(source MATCHES "cpp$" AND EXISTS ${source})
-            file(STRINGS ${source} lines REGEX "^#include <plait/testing(_run|_faults)?.hpp>")
+            file(STRINGS ${source} lines REGEX "^#include (<plait/testing(_run|_faults)?.hpp>|\"sweep.hpp\")")
             if(lines)
                 # Before the others: what it defines is for all of them.
                 target_link_libraries(${target} PRIVATE plait::testing_run)

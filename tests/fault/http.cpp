@@ -1,13 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 // limit: 300
 // Every call that can fail, failed, in the HTTP sessions: the server is a process of its own.
-#include "support/sanitizer.hpp"
+#include "sweep.hpp"
 
 #include "support/raw_server.hpp"
 
 #include <plait/http.hpp>
 #include <plait/plait.hpp>
-#include <plait/testing_faults.hpp>
 
 #include <gtest/gtest.h>
 
@@ -55,24 +54,6 @@ class other_process {
     pid_t pid_ = -1;
     std::string url_;
 };
-
-class Fault : public ::testing::Test {
-  protected:
-    void SetUp() override {
-        if (sanitized) GTEST_SKIP() << "sanitizers have the names of the system's calls themselves";
-    }
-};
-
-void promised(bool holds, const char* what) {
-    if (!holds) throw std::logic_error{what};
-}
-
-void swept(const char* name, const std::function<void()>& scenario) {
-    const plait::testing::sweep_result r = plait::testing::sweep(scenario);
-    std::printf("faults: %s\n", r.summary(name).c_str());
-    for (const std::string& each : r.faults) ADD_FAILURE() << name << ": " << each;
-    EXPECT_GT(r.injections, 0U);
-}
 
 TEST_F(Fault, HttpOnALoop) {
     const other_process server;

@@ -2,7 +2,7 @@
 // limit: 300
 // Every call that can fail, failed, in every public operation of the strands: nothing leaks, nothing hangs, and what was
 // refused can be tried again.
-#include "support/sanitizer.hpp"
+#include "sweep.hpp"
 
 #include <plait/async_mutex.hpp>
 #include <plait/channel.hpp>
@@ -11,7 +11,6 @@
 #include <plait/offload.hpp>
 #include <plait/parallel.hpp>
 #include <plait/plait.hpp>
-#include <plait/testing_faults.hpp>
 
 #include <gtest/gtest.h>
 
@@ -27,24 +26,6 @@
 using namespace std::chrono_literals;
 
 namespace {
-
-class Fault : public ::testing::Test {
-  protected:
-    void SetUp() override {
-        if (sanitized) GTEST_SKIP() << "sanitizers have the names of the system's calls themselves";
-    }
-};
-
-void promised(bool holds, const char* what) {
-    if (!holds) throw std::logic_error{what};
-}
-
-void swept(const char* name, const std::function<void()>& scenario) {
-    const plait::testing::sweep_result r = plait::testing::sweep(scenario);
-    std::printf("faults: %s\n", r.summary(name).c_str());
-    for (const std::string& each : r.faults) ADD_FAILURE() << name << ": " << each;
-    EXPECT_GT(r.injections, 0U);
-}
 
 const std::vector<int> numbers{1, 2, 3, 4, 5, 6, 7, 8};
 

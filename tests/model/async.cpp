@@ -44,7 +44,6 @@ TEST(Model, AsyncMutex_ExcludesAndHandsOver) {
 TEST(Model, AsyncMutex_ACancelledWaitPassesItOn) {
     explored_tasks("async_mutex: unlock against cancel", [] {
         plait::async_mutex m;
-        model_worker w;
         bool got = false;
         const auto wait = [&]() -> model_task {
             try {
@@ -53,18 +52,11 @@ TEST(Model, AsyncMutex_ACancelledWaitPassesItOn) {
             } catch (const plait::cancelled&) {}
         };
         auto held = m.try_lock();
-        model_task t = wait();
-        plait::testing::atomic<bool> begun{false};
-        thread owner{"owner", [&] {
-                         t.start(w);
-                         begun.store(true);
-                         w.run(1);
-                     }};
-        while (!begun.load()) plait::testing::yield();
+        waiting_task t{wait()};
         thread canceller{"canceller", [&] { t.scope().stop(); }};
         held.unlock();
         canceller.join();
-        owner.join();
+        t.join();
         check(static_cast<bool>(m.try_lock()), "locked, and nobody has it");
     });
 }
@@ -72,7 +64,6 @@ TEST(Model, AsyncMutex_ACancelledWaitPassesItOn) {
 TEST(Model, AsyncSemaphore_APermitIsNeverLost) {
     explored_tasks("async_semaphore: release against cancel", [] {
         plait::async_semaphore s{0};
-        model_worker w;
         bool got = false;
         const auto wait = [&]() -> model_task {
             try {
@@ -81,18 +72,11 @@ TEST(Model, AsyncSemaphore_APermitIsNeverLost) {
                 got = true;
             } catch (const plait::cancelled&) {}
         };
-        model_task t = wait();
-        plait::testing::atomic<bool> begun{false};
-        thread owner{"owner", [&] {
-                         t.start(w);
-                         begun.store(true);
-                         w.run(1);
-                     }};
-        while (!begun.load()) plait::testing::yield();
+        waiting_task t{wait()};
         thread canceller{"canceller", [&] { t.scope().stop(); }};
         s.release();
         canceller.join();
-        owner.join();
+        t.join();
         check(s.available() == (got ? 0 : 1), "a permit was lost, or is there twice");
     });
 }
@@ -135,7 +119,6 @@ TEST(Model, Cancel_AgainstCompletion) {
     explored_tasks("cancel against completion of a future", [] {
         plait::promise<payload> p;
         plait::future<payload> f = p.get_future();
-        model_worker w;
         int ends = 0;
         const auto wait = [&]() -> model_task {
             try {
@@ -146,18 +129,11 @@ TEST(Model, Cancel_AgainstCompletion) {
                 ++ends;
             }
         };
-        model_task t = wait();
-        plait::testing::atomic<bool> begun{false};
-        thread owner{"owner", [&] {
-                         t.start(w);
-                         begun.store(true);
-                         w.run(1);
-                     }};
-        while (!begun.load()) plait::testing::yield();
+        waiting_task t{wait()};
         thread canceller{"canceller", [&] { t.scope().stop(); }};
         p.set_value(payload{7});
         canceller.join();
-        owner.join();
+        t.join();
         check(ends == 1, "it ended twice, or not at all");
         check(t.scope().stopped());
     });
@@ -166,7 +142,6 @@ TEST(Model, Cancel_AgainstCompletion) {
 TEST(Model, Cancel_TwoCancellers) {
     explored_tasks("two cancellers of a waiting task", [] {
         plait::async_event never;
-        model_worker w;
         bool cancelled = false;
         const auto wait = [&]() -> model_task {
             try {
@@ -175,18 +150,11 @@ TEST(Model, Cancel_TwoCancellers) {
                 cancelled = true;
             }
         };
-        model_task t = wait();
-        plait::testing::atomic<bool> begun{false};
-        thread owner{"owner", [&] {
-                         t.start(w);
-                         begun.store(true);
-                         w.run(1);
-                     }};
-        while (!begun.load()) plait::testing::yield();
+        waiting_task t{wait()};
         thread one{"one", [&] { t.scope().stop(); }};
         t.scope().stop();
         one.join();
-        owner.join();
+        t.join();
         check(cancelled);
     });
 }

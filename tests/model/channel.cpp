@@ -128,7 +128,6 @@ TEST(Model, Channel_ManyAtOnce) {
 TEST(Model, Channel_ACancelledReceiveTakesNothing) {
     explored_tasks("channel: send against the cancellation of a receive", [] {
         channel c{1};
-        model_worker w;
         bool got = false;
         const auto receive = [&]() -> model_task {
             try {
@@ -137,18 +136,11 @@ TEST(Model, Channel_ACancelledReceiveTakesNothing) {
                 got = true;
             } catch (const plait::cancelled&) {}
         };
-        model_task t = receive();
-        plait::testing::atomic<bool> begun{false};
-        thread owner{"owner", [&] {
-                         t.start(w);
-                         begun.store(true);
-                         w.run(1);
-                     }};
-        while (!begun.load()) plait::testing::yield();
+        waiting_task t{receive()};
         thread canceller{"canceller", [&] { t.scope().stop(); }};
         c.send_blocking(payload{1});
         canceller.join();
-        owner.join();
+        t.join();
         check(got != static_cast<bool>(c.try_receive()), "the item is lost, or there twice");
     });
 }

@@ -90,6 +90,27 @@ class model_task {
     handle handle_;
 };
 
+/// A task on a worker and a thread of its own, once it waits.
+class waiting_task {
+  public:
+    explicit waiting_task(model_task t)
+        : task_{std::move(t)}, owner_{"owner", [this] {
+                                          task_.start(worker_);
+                                          begun_.store(true);
+                                          worker_.run(1);
+                                      }} {
+        while (!begun_.load()) plait::testing::yield();
+    }
+    plait::detail::context& scope() const noexcept { return task_.scope(); }
+    void join() { owner_.join(); }
+
+  private:
+    model_worker worker_;
+    model_task task_;
+    plait::testing::atomic<bool> begun_{false};
+    plait::testing::thread owner_;
+};
+
 /// As explored(), with what plait keeps for each thread.
 inline void explored_tasks(const char* name, const std::function<void()>& test, unsigned length = 1) {
     plait::testing::model::swap_with_thread(&plait::detail::current(), sizeof(plait::detail::execution));
