@@ -5,12 +5,15 @@
 #include "sweep.hpp"
 
 #include <plait/async_mutex.hpp>
+#include <plait/async_semaphore.hpp>
 #include <plait/channel.hpp>
 #include <plait/graph.hpp>
 #include <plait/io.hpp>
 #include <plait/offload.hpp>
 #include <plait/parallel.hpp>
 #include <plait/plait.hpp>
+#include <plait/resume_on.hpp>
+#include <plait/wait.hpp>
 
 #include <gtest/gtest.h>
 
@@ -21,6 +24,8 @@
 #include <cstdio>
 #include <numeric>
 #include <stdexcept>
+#include <string>
+#include <unistd.h>
 #include <vector>
 
 using namespace std::chrono_literals;
@@ -191,6 +196,82 @@ TEST_F(Fault, Sockets) {
         const auto main = []() -> plait::task<> { co_await plait::timeout(300ms, echoed()); };
         plait::run(main());
     });
+}
+
+TEST_F(Fault, WaitsAndTheirOrder) {
+    swept("wait, as_completed, map_unordered, map_outcomes", [] {
+        plait::thread_pool ex{{.workers = 2}};
+        std::vector<plait::future<int>> all;
+        for (int i = 0; i < 4; ++i) all.push_back(ex.submit([i] { return i; }));
+        promised(plait::wait(all).done.size() == 4, "wait");
+        int sum = 0;
+        for (auto&& f : plait::as_completed(std::move(all))) sum += f.get();
+        for (const int x : ex.map_unordered([](int i) { return i; }, numbers)) sum += x;
+        for (auto&& o : ex.map_outcomes([](int i) { return i; }, numbers)) sum += o.value();
+        promised(sum == 6 + 36 + 36, "a result was lost");
+    });
+}
+
+TEST_F(Fault, GroupsOfThreads) {
+    swept("task_group, gather on a pool, race, resume_on", [] {
+        plait::thread_pool ex{{.workers = 2}};
+        std::atomic<int> n{0};
+        {
+            plait::task_group g{ex};
+            for (int i = 0; i < 3; ++i) g.run([&n] { ++n; });
+            g.wait();
+        }
+        const auto forks = [](plait::thread_pool& pool) -> plait::task<int> {
+            auto [a, b] = co_await plait::gather(slowly(1), slowly(2));
+            const int c = co_await plait::race(slowly(3), slowly(3));
+            co_await plait::resume_on(pool);
+            co_return a + b + c;
+        };
+        promised(ex.submit(forks, std::ref(ex)).get() == 6 && n == 3, "a child was lost");
+    });
+}
+
+TEST_F(Fault, LocksForTasks) {
+    swept("async_mutex, async_semaphore, worker_local", [] {
+        plait::async_mutex m;
+        plait::async_semaphore s{1};
+        plait::worker_local<int> counts;
+        const auto work = [&]() -> plait::task<> {
+            const auto guard = co_await m.lock();
+            const auto permit = co_await s.acquire();
+            ++*counts;
+        };
+        plait::thread_pool ex{{.workers = 2}}; // ends before what its tasks use
+        std::vector<plait::future<void>> all;
+        for (int i = 0; i < 3; ++i) all.push_back(ex.submit(work));
+        for (auto& f : all) f.get();
+        promised(static_cast<bool>(m.try_lock()) && s.available() == 1, "a lock was lost");
+    });
+}
+
+TEST_F(Fault, TimeLimits) {
+    swept("submit with a time-out and a name", [] {
+        plait::thread_pool ex{{.workers = 1}};
+        auto f = ex.submit({.name = "timed", .timeout = 1h}, slowly, 5);
+        promised(f.get() == 5, "submit");
+    });
+}
+
+TEST_F(Fault, Files) {
+    const std::string path = "/tmp/plait-fault-" + std::to_string(::getpid());
+    swept("io: files", [&path] {
+        const auto main = [](std::string name) -> plait::task<> {
+            const plait::io::open_options fresh{.write = true, .create = true};
+            plait::io::file f = co_await plait::io::open(name, fresh);
+            const std::array<std::byte, 4> data{};
+            co_await f.write_at(data, 0);
+            std::array<std::byte, 4> back{};
+            const std::size_t n = co_await f.read_at(back, 0);
+            promised(n == 4, "read");
+        };
+        plait::run(main(path));
+    });
+    ::unlink(path.c_str());
 }
 
 } // namespace

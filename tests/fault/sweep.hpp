@@ -25,8 +25,9 @@ inline void promised(bool holds, const char* what) {
 }
 
 /// Fails each call that can fail, and prints how many there were.
-inline void swept(const char* name, const std::function<void()>& scenario) {
-    const plait::testing::sweep_result r = plait::testing::sweep(scenario);
+inline void swept(const char* name, const std::function<void()>& scenario,
+                  const plait::testing::sweep_options& options = {}) {
+    const plait::testing::sweep_result r = plait::testing::sweep(scenario, options);
     std::printf("faults: %s\n", r.summary(name).c_str());
     for (const std::string& each : r.faults) ADD_FAILURE() << name << ": " << each;
     EXPECT_GT(r.injections, 0U);
