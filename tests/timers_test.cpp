@@ -50,8 +50,9 @@ TEST(Timers, FireInOrderOfDeadlineAndThenOfCreationWhateverIsRemovedMeanwhile) {
             std::vector<const numbered*> due;
             for (const auto& t : kept)
                 if (t->armed() && t->deadline_ <= now) due.push_back(t.get());
-            std::stable_sort(due.begin(), due.end(), [](const numbered* a, const numbered* b) {
-                return a->deadline_ < b->deadline_;
+            std::sort(due.begin(), due.end(), [](const numbered* one, const numbered* two) {
+                return one->deadline_ != two->deadline_ ? one->deadline_ < two->deadline_
+                                                        : one->number < two->number;
             });
             expected.insert(expected.end(), due.begin(), due.end());
             all.fire_due(now);

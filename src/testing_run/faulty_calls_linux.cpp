@@ -21,6 +21,11 @@ namespace plait::testing::faults {
 
 void take_their_places() noexcept {}
 
+} // namespace plait::testing::faults
+
+#ifndef PLAIT_NAMES_ARE_TAKEN
+
+namespace plait::testing::faults {
 namespace {
 
 template <class F>
@@ -59,8 +64,6 @@ void give_back(void* p) noexcept {
 
 namespace faults = plait::testing::faults;
 using plait::testing::fault_point;
-
-#ifndef PLAIT_NAMES_ARE_TAKEN
 
 // operator new and delete: the C++ library's others come to these.
 void* operator new(std::size_t size) { return faults::allocate_or_throw(size, 0); }

@@ -23,31 +23,11 @@
 namespace plait::testing {
 namespace {
 
-constexpr std::int64_t second = 1'000'000'000;
-// Between the clocks of a run: the time of day is so much later.
-constexpr std::int64_t time_of_day = 1'700'000'000 * second;
-
 template <class F>
 F* next(const char* name) noexcept {
     void* const found = ::dlsym(RTLD_NEXT, name);
     if (!found) std::abort(); // it is in every C library
     return reinterpret_cast<F*>(found);
-}
-
-std::int64_t of(const timespec& t) noexcept { return std::int64_t{t.tv_sec} * second + t.tv_nsec; }
-timespec to(std::int64_t ns) noexcept {
-    timespec t{};
-    t.tv_sec = static_cast<time_t>(ns / second);
-    t.tv_nsec = static_cast<long>(ns % second);
-    return t;
-}
-std::int64_t later(std::int64_t now, std::int64_t ns) noexcept {
-    return ns >= simulation::never - now ? simulation::never : now + std::max<std::int64_t>(ns, 0);
-}
-// A deadline on one of the clocks, on the run's.
-std::int64_t deadline(clockid_t clock, const timespec* t) noexcept {
-    if (!t) return simulation::never;
-    return of(*t) - (clock == CLOCK_REALTIME ? time_of_day : 0);
 }
 
 } // namespace
@@ -74,8 +54,32 @@ void wake(std::atomic<std::uint32_t>& word) noexcept {
 }
 
 } // namespace real
+} // namespace plait::testing
 
+#ifndef PLAIT_NAMES_ARE_TAKEN
+
+namespace plait::testing {
 namespace {
+
+constexpr std::int64_t second = 1'000'000'000;
+// Between the clocks of a run: the time of day is so much later.
+constexpr std::int64_t time_of_day = 1'700'000'000 * second;
+
+std::int64_t of(const timespec& t) noexcept { return std::int64_t{t.tv_sec} * second + t.tv_nsec; }
+timespec to(std::int64_t ns) noexcept {
+    timespec t{};
+    t.tv_sec = static_cast<time_t>(ns / second);
+    t.tv_nsec = static_cast<long>(ns % second);
+    return t;
+}
+std::int64_t later(std::int64_t now, std::int64_t ns) noexcept {
+    return ns >= simulation::never - now ? simulation::never : now + std::max<std::int64_t>(ns, 0);
+}
+// A deadline on one of the clocks, on the run's.
+std::int64_t deadline(clockid_t clock, const timespec* t) noexcept {
+    if (!t) return simulation::never;
+    return of(*t) - (clock == CLOCK_REALTIME ? time_of_day : 0);
+}
 
 int real_trylock(pthread_mutex_t* m) noexcept {
     static auto* const f = next<decltype(::pthread_mutex_trylock)>("pthread_mutex_trylock");
@@ -162,8 +166,6 @@ int epoll(simulation& s, int fd, epoll_event* events, int room, std::int64_t unt
 } // namespace plait::testing
 
 using plait::testing::simulation;
-
-#ifndef PLAIT_NAMES_ARE_TAKEN
 
 // NOLINTBEGIN(readability-identifier-naming)
 extern "C" {
