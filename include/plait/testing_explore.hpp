@@ -130,9 +130,10 @@ class thread {
     template <class F>
         requires std::invocable<F&>
     thread(const char* name, F fn) {
-        auto* const body = new F{std::move(fn)};
+        auto body = std::make_unique<F>(std::move(fn));
         id_ = model::start(name, {[](void* f) { (*static_cast<F*>(f))(); },
-                                  [](void* f) noexcept { delete static_cast<F*>(f); }, body});
+                                  [](void* f) noexcept { delete static_cast<F*>(f); }, body.get()});
+        static_cast<void>(body.release()); // the thread's; it may have ended
     }
     thread(thread&& other) noexcept : id_{std::exchange(other.id_, -1)} {}
     thread& operator=(thread&& other) noexcept {
