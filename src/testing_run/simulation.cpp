@@ -13,8 +13,10 @@
 
 #include <algorithm>
 #include <array>
+#include <cerrno>
 #include <exception>
 #include <mutex>
+#include <new>
 #include <stdexcept>
 #include <system_error>
 #include <utility>
@@ -122,8 +124,8 @@ int simulation::create(pthread_t* handle, const pthread_attr_t* attributes, void
     {
         const inside ours;
         simulated_thread& t = add();
-        auto* const s = new start{this, &t, function, argument};
-        error = real::create(handle, attributes, &thread_main, s);
+        auto* const s = new (std::nothrow) start{this, &t, function, argument};
+        error = s ? real::create(handle, attributes, &thread_main, s) : EAGAIN;
         if (error != 0) {
             delete s;
             threads_.pop_back();
