@@ -300,6 +300,8 @@ void loop_engine::poll() noexcept {
                              static_cast<long>((left % std::chrono::seconds{1}).count())};
         take_events(wait_for_events(epoll_.get(), events_.data(), events_.size(), limit));
     }
+    // A tick of the wheel may resume nobody: the watchdog is to see that the loop has slept all the same.
+    resumes_.store(resumes() + 1, order::relaxed);
     wake_up();
     fire_timers();
 }

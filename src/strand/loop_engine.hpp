@@ -105,7 +105,7 @@ class loop_engine final : public engine {
     /// From any thread that knows the loop alive, and from a signal handler: makes it look around.
     void wake() noexcept;
 
-    /// For the watchdog: changes with every task that is resumed.
+    /// For the watchdog: changes with every task that is resumed, and with every sleep up to a deadline.
     std::uint64_t resumes() const noexcept { return resumes_.load(order::relaxed); }
     bool asleep() const noexcept { return inbox_.sleeps(); }
     /// Which kind of work runs, or ran last: the address of its function.
