@@ -4,13 +4,17 @@
 #include <gtest/gtest.h>
 
 #include <plait/async_event.hpp>
+#include <plait/process_sync.hpp>
 #include <plait/this_task.hpp>
 #include <plait/time.hpp>
 #include <plait/worker_local.hpp>
 
 #include <algorithm>
 #include <atomic>
+#include <cstdint>
+#include <filesystem>
 #include <map>
+#include <memory>
 #include <set>
 
 #include "support/process_tasks.hpp"
@@ -29,17 +33,16 @@ int inside = 0;
 int most_inside = 0;
 plait::async_event all_there;
 
+// For all workers of a pool: whoever comes last sets it.
+std::unique_ptr<plait::process_event> everybody;
+void share(const plait::process_event& e) { everybody = std::make_unique<plait::process_event>(e); }
+
 /// Ends when so many, over all workers, are there at the same time: were they run one after the other, never.
 task<> meet(const std::string& path, int wanted) {
     count(path);
-    if (++inside == 1) { // one of each worker looks for all of it
-        const auto there = [&] {
-            const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-            const auto size = ::lseek(fd, 0, SEEK_END);
-            ::close(fd);
-            return size;
-        };
-        while (there() < wanted) co_await plait::sleep_for(std::chrono::milliseconds{1});
+    if (std::filesystem::file_size(path) >= static_cast<std::uintmax_t>(wanted)) everybody->set();
+    if (++inside == 1) { // one of each worker waits for all of it
+        co_await everybody->wait();
         all_there.set();
     }
     co_await all_there.wait();
@@ -47,7 +50,8 @@ task<> meet(const std::string& path, int wanted) {
 
 TEST(ProcessPoolLoop, AThousandCoroutinesRunAtOnceOnTwoWorkers) {
     constexpr int all = 1000;
-    process_pool pool{{.workers = 2, .loop = true}};
+    const plait::process_event event;
+    process_pool pool{{.workers = 2, .initializer = {share, event}, .loop = true}};
     shared_counter begun;
     std::vector<plait::future<void>> futures;
     for (int i = 0; i < all; ++i) futures.push_back(pool.submit(meet, begun.path(), all));

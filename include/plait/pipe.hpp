@@ -13,6 +13,8 @@ template <class T>
 class pipe_sender;
 template <class T>
 class pipe_receiver;
+template <class T>
+class process_channel;
 namespace detail {
 struct pipe_access;
 }
@@ -117,7 +119,7 @@ class pipe_sender : public detail::pipe_sending<pipe_sender<T>, T> {
     detail::shared_descriptor socket_;
 };
 
-/// The end of a one-way pipe that receives; see pipe.
+/// The end of a one-way pipe that receives, see pipe, or one of a process_channel's receivers.
 ///
 /// Cancellation:  a cancelled `receive` has taken nothing (pipe_tasks_test, ACancelledReceive...).
 template <class T>
@@ -131,6 +133,7 @@ class pipe_receiver : public detail::pipe_receiving<pipe_receiver<T>, T> {
   private:
     template <class A, class B>
     friend class pipe;
+    friend process_channel<T>; // whose receivers these are as well
     template <class End, class V>
     friend class detail::pipe_receiving;
     friend struct detail::handle_access;

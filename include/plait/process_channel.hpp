@@ -48,35 +48,9 @@ class process_channel_sender : public detail::pipe_sending<process_channel_sende
     detail::channel_end end_;
 };
 
-/// One that receives only; see process_channel.
-///
-/// Cancellation:  a cancelled `receive` has taken nothing (process_channel_test, ACancelled...).
-template <class T>
-class process_channel_receiver : public detail::pipe_receiving<process_channel_receiver<T>, T> {
-  public:
-    using value_type = T;
-    process_channel_receiver() noexcept = default;
-
-  private:
-    friend process_channel<T>;
-    template <class End, class V>
-    friend class detail::pipe_receiving;
-    friend struct detail::handle_access;
-    friend struct detail::pipe_access;
-    explicit process_channel_receiver(detail::shared_descriptor s) noexcept : socket_{std::move(s)} {}
-    const detail::shared_descriptor& receives_at() const noexcept { return socket_; }
-    void save_handle(detail::byte_writer& out) const { detail::put_descriptor(out, socket_); }
-    static process_channel_receiver load_handle(detail::byte_reader& in) {
-        return process_channel_receiver{detail::take_descriptor(in)};
-    }
-    detail::shared_descriptor socket_;
-};
-
 namespace detail {
 template <class T>
 inline constexpr bool is_handle<process_channel_sender<T>> = true;
-template <class T>
-inline constexpr bool is_handle<process_channel_receiver<T>> = true;
 } // namespace detail
 
 /// A bounded queue between processes: any number of senders, any number of receivers, coroutines and threads,
@@ -120,7 +94,7 @@ class process_channel : public detail::pipe_sending<process_channel<T>, T>,
     using value_type = T;
     using sent_type = T;
     using sender = process_channel_sender<T>;
-    using receiver = process_channel_receiver<T>;
+    using receiver = pipe_receiver<T>; // what comes out of a channel is what comes out of a pipe
     /// The kernel's buffer has room for so many.
     static constexpr std::size_t most_items = 256;
 

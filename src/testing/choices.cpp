@@ -8,20 +8,13 @@ namespace plait::testing::model {
 
 std::string choices::text() const {
     std::string result;
-    for (std::size_t i = 0; i < path.size();) {
-        const choice& c = path[i];
-        std::size_t n = 1;
-        while (i + n < path.size() && path[i + n].of_thread == c.of_thread && path[i + n].chosen == c.chosen)
-            ++n;
-        if (c.of_thread) {
-            result += static_cast<char>('a' + c.chosen);
-            if (n > 1) result += std::to_string(n);
-            i += n;
-        } else {
-            result += '~' + std::to_string(c.chosen) + '.';
-            ++i;
-        }
-    }
+    describe(
+        path.size(),
+        [&result](char thread, std::size_t times) {
+            result += thread;
+            if (times > 1) result += std::to_string(times);
+        },
+        [&result](unsigned value) { result += '~' + std::to_string(value) + '.'; });
     return result;
 }
 

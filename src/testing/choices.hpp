@@ -54,6 +54,22 @@ class choices {
         return h;
     }
 
+    /// The first `end` choices, for text: `thread(which, times)` for each that is chosen so many times in a row,
+    /// `value(which)` for the others. Allocates nothing.
+    template <class Thread, class Value>
+    void describe(std::size_t end, Thread thread, Value value) const {
+        for (std::size_t i = 0; i < end;) {
+            const choice& c = path[i];
+            std::size_t n = 1;
+            while (c.of_thread && i + n < end && path[i + n].of_thread && path[i + n].chosen == c.chosen) ++n;
+            if (c.of_thread)
+                thread(static_cast<char>('a' + c.chosen), n);
+            else
+                value(c.chosen);
+            i += n;
+        }
+    }
+
     /// The run as text, "a5b2~1a": five times the first thread, twice the second, which then finds the value before the
     /// newest, ... Throws invalid_argument for what is none.
     std::string text() const;

@@ -67,21 +67,13 @@ void crash_report::write(int signal) noexcept {
     line out;
     out << now->name_ << ": the test was ended by signal " << static_cast<std::uint64_t>(signal)
         << "\nThe schedule (number " << now->before_ + 1 << "). To run this schedule alone: .replay = \"";
-    const std::vector<choice>& path = now->path_.path;
-    const std::size_t end = now->path_.depth;
-    for (std::size_t i = 0; i < end;) {
-        const choice& c = path[i];
-        std::size_t n = 1;
-        while (c.of_thread && i + n < end && path[i + n].of_thread && path[i + n].chosen == c.chosen) ++n;
-        if (c.of_thread) {
-            const char letter = static_cast<char>('a' + c.chosen);
-            out << std::string_view{&letter, 1};
-            if (n > 1) out << n;
-        } else {
-            out << "~" << static_cast<std::uint64_t>(c.chosen) << ".";
-        }
-        i += n;
-    }
+    now->path_.describe(
+        now->path_.depth,
+        [&out](char thread, std::uint64_t times) {
+            out << std::string_view{&thread, 1};
+            if (times > 1) out << times;
+        },
+        [&out](std::uint64_t value) { out << "~" << value << "."; });
     out << "\"\n";
 }
 

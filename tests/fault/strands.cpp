@@ -22,6 +22,7 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
+#include <filesystem>
 #include <numeric>
 #include <stdexcept>
 #include <string>
@@ -258,7 +259,8 @@ TEST_F(Fault, TimeLimits) {
 }
 
 TEST_F(Fault, Files) {
-    const std::string path = "/tmp/plait-fault-" + std::to_string(::getpid());
+    const std::string path =
+        std::filesystem::temp_directory_path() / ("plait-fault-" + std::to_string(::getpid()));
     swept("io: files", [&path] {
         const auto main = [](std::string name) -> plait::task<> {
             const plait::io::open_options fresh{.write = true, .create = true};

@@ -145,10 +145,12 @@ concept word_sized =
 
 template <word_sized T>
 constexpr bits to_bits(T value) noexcept {
+    // NOLINTNEXTLINE(bugprone-sizeof-expression): of the pointer itself, where T is one
     return std::bit_cast<unsigned_of<sizeof(T)>>(value);
 }
 template <word_sized T>
 constexpr T from_bits(bits value) noexcept {
+    // NOLINTNEXTLINE(bugprone-sizeof-expression): likewise
     return std::bit_cast<T>(static_cast<unsigned_of<sizeof(T)>>(value));
 }
 
