@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "process/byte_ring.hpp"
 #include "process/crash_record.hpp"
 #include "process/slot_state.hpp"
 #include "sys/memory.hpp"
@@ -52,12 +53,6 @@ struct lane_slot {
 };
 static_assert(sizeof(lane_slot) == 64 + inline_payload);
 
-/// A ring of bytes between the two sides: one producer, one consumer, both copying at once.
-struct ring_positions {
-    alignas(64) atomic<std::uint64_t> produced;
-    alignas(64) atomic<std::uint64_t> consumed;
-};
-
 inline constexpr std::uint32_t lane_version = 1;
 
 struct lane_header {
@@ -105,7 +100,6 @@ struct block_class {
 };
 inline constexpr block_class block_classes[] = {
     {4096, 64}, {std::size_t{64} << 10, 16}, {std::size_t{1} << 20, 2}};
-inline constexpr std::size_t ring_capacity = std::size_t{8} << 20;
 
 /// Where a dying worker leaves its report.
 inline constexpr std::size_t lane_crash_offset = 4096;
@@ -162,19 +156,5 @@ class lane_view {
     std::byte* memory_ = nullptr;
     std::uint32_t shift_ = 0;
 };
-
-/// Copies into a ring as much as there is room for; returns how much. By its producer only.
-std::size_t ring_put(ring_positions& positions, std::byte* ring, const std::byte* from,
-                     std::size_t count) noexcept;
-/// Copies out of a ring as much as is there; returns how much. By its consumer only. A `produced` that cannot
-/// be (a damaged lane) gives nothing.
-std::size_t ring_get(ring_positions& positions, const std::byte* ring, std::byte* to,
-                     std::size_t count) noexcept;
-/// How much the consumer could take now. By the consumer.
-std::size_t ring_available(const ring_positions& positions) noexcept;
-/// How much the producer could put now. By the producer.
-std::size_t ring_room(const ring_positions& positions) noexcept;
-/// False: positions that neither side can have brought about; the lane is damaged. By either side.
-bool ring_makes_sense(const ring_positions& positions) noexcept;
 
 } // namespace plait::detail

@@ -13,6 +13,7 @@ import concurrent.futures
 import os
 import pathlib
 import re
+import shutil
 import subprocess
 import sys
 
@@ -22,6 +23,7 @@ INCLUDE, SRC = "include/plait/", "src/"
 DEQUE, WORD, RING, CORE = (INCLUDE + "detail/" + name + ".hpp" for name in ("deque", "future_word", "channel_ring", "channel_core"))
 LOCK, CONTEXT = INCLUDE + "detail/spin_lock.hpp", INCLUDE + "detail/context.hpp"
 INBOX, PARKER, SLOT = SRC + "base/inbox.hpp", SRC + "base/parker.hpp", SRC + "process/slot_state.hpp"
+BYTES = SRC + "process/byte_ring.hpp"
 LANE, LANES = SRC + "strand/post_lane.hpp", SRC + "strand/post_lane.cpp"
 POOL, ENGINE, SCOPE = SRC + "strand/pool_engine.cpp", SRC + "strand/engine.cpp", SRC + "base/context.cpp"
 FUTURES = ["result/state", "result/future", "result/arrivals"]
@@ -81,6 +83,25 @@ MUTANTS = [
      "word_.store(word(generation, slot_phase::running), order::seq_cst);\n        return true;"),
     ("slots", "a withdrawal does not look", SLOT, "return step(generation, slot_phase::queued, slot_phase::withdrawn);",
      "word_.store(word(generation, slot_phase::withdrawn), order::seq_cst);\n        return true;"),
+    ("byte_ring", "bytes are published before they are there", BYTES,
+     "std::copy_n(from, first, ring + at);\n    std::copy_n(from + first, count - first, ring);\n    "
+     "positions.produced.store(produced + count, order::seq_cst);",
+     "positions.produced.store(produced + count, order::seq_cst);\n    std::copy_n(from, first, ring + at);\n    "
+     "std::copy_n(from + first, count - first, ring);"),
+    ("byte_ring", "bytes are published without release", BYTES, "positions.produced.store(produced + count, order::seq_cst);",
+     "positions.produced.store(produced + count, order::relaxed);"),
+    ("byte_ring", "bytes are published without a barrier", BYTES, "positions.produced.store(produced + count, order::seq_cst);",
+     "positions.produced.store(produced + count, order::release);"),
+    ("byte_ring", "room is given back without release", BYTES, "positions.consumed.store(consumed + count, order::seq_cst);",
+     "positions.consumed.store(consumed + count, order::relaxed);"),
+    ("byte_ring", "room is looked for without order", BYTES,
+     "positions.produced.load(order::relaxed) - positions.consumed.load(order::seq_cst);",
+     "positions.produced.load(order::relaxed) - positions.consumed.load(order::relaxed);"),
+    ("byte_ring", "room for one more than there is", BYTES, "ring_capacity - static_cast<std::size_t>(used)",
+     "ring_capacity + 1 - static_cast<std::size_t>(used)"),
+    ("byte_ring", "what goes around the end is lost", BYTES, "std::copy_n(from + first, count - first, ring);", ""),
+    ("byte_ring", "a position that cannot be is believed", BYTES, "return there > ring_capacity ? 0 : static_cast<std::size_t>(there);",
+     "return static_cast<std::size_t>(there);"),
     ("spin_lock", "unlock without release", LOCK, "word_.store(0, order::release);", "word_.store(0, order::relaxed);"),
     ("spin_lock", "lock without acquire", LOCK, "word_.exchange(1, order::acquire)", "word_.exchange(1, order::relaxed)"),
     ("spin_lock", "lock in two steps", LOCK, "word_.exchange(1, order::acquire) != 0",
@@ -139,6 +160,7 @@ def build_and_run(number, mutant, arguments):
     if text.count(old) != 1:
         return False, f"the text stands {text.count(old)} times in {file}, and must stand there once"
     overlay = arguments.work / f"mutant_{number}"
+    shutil.rmtree(overlay, ignore_errors=True)
     changed = text.replace(old, new)
     source = MODEL / f"{model}.cpp"
     with_std = []
@@ -148,11 +170,12 @@ def build_and_run(number, mutant, arguments):
         small = re.fullmatch(r"// small: (\S+) (.+) -> (.+)", line)
         if small:
             path = SRC + small[1]
-            before = changed if path == file else (ROOT / path).read_text(encoding="utf-8")
+            made = overlay / path  # in several places, perhaps
             if path == file:
-                changed = before.replace(small[2], small[3])
+                changed = changed.replace(small[2], small[3])
             else:
-                write(overlay / path, before.replace(small[2], small[3]))
+                before = (made if made.exists() else ROOT / path).read_text(encoding="utf-8")
+                write(made, before.replace(small[2], small[3]))
     write(overlay / file, changed)
     common = [*arguments.compiler.split(), "-std=c++20", *arguments.flags.split(), "-w", f"-I{overlay}/src", f"-I{overlay}/include",
               f"-I{MODEL}/shadow", f"-I{ROOT}/include", f"-I{ROOT}/src", f"-I{MODEL}", "-c"]
