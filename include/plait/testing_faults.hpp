@@ -12,27 +12,35 @@
 
 namespace plait::testing {
 
-/// Where something can be refused: memory, threads, descriptors, and what is done with them.
+/// Where something can be refused: memory, threads, descriptors, and what is done with them. Of the calls that plait
+/// makes only those are missing that cannot fail there (closing, unmapping, clocks, one's own number), and hints, whose
+/// failure changes nothing (names and affinity of threads, advice on memory).
 enum class fault_point : unsigned char {
     allocation,    ///< operator new: bad_alloc
     thread_start,  ///< pthread_create: EAGAIN
     process_start, ///< posix_spawn: EAGAIN
+    process_watch, ///< pidfd_open: EMFILE
+    process_wait,  ///< waitid, waitpid: ECHILD
     epoll_create,  ///< epoll_create1: EMFILE
     epoll_control, ///< epoll_ctl: ENOMEM
-    event_create,  ///< eventfd: EMFILE
+    event_create,  ///< eventfd, signalfd: EMFILE
     memory_file,   ///< memfd_create: EMFILE
     memory_map,    ///< mmap, by name: ENOMEM
+    memory_size,   ///< ftruncate, fallocate: ENOSPC
+    copy,          ///< fcntl(F_DUPFD), dup3, pipe2: EMFILE
     socket_create, ///< socket and socketpair: EMFILE
     socket_setup,  ///< bind, listen, setsockopt: ENOBUFS
+    look,          ///< fstat, getsockopt, getsockname, getpeername, ioctl: EIO
     connect,       ///< connect: ENETUNREACH
     accept,        ///< accept4: EMFILE
-    receive,       ///< recv, recvmsg: ECONNRESET
-    send,          ///< send, sendmsg: ECONNRESET
+    receive,       ///< recv: ECONNRESET; recvmsg: ENOMEM
+    send,          ///< send: ECONNRESET; sendmsg: ENOBUFS
     file_open,     ///< open, openat: EMFILE
     file_read,     ///< pread, preadv2: EIO
-    file_write,    ///< pwrite, pwritev2: ENOSPC
+    file_write,    ///< pwrite, pwritev2, fsync: ENOSPC
+    interruption,  ///< whatever waits, reads or writes: EINTR, as by a signal; in a sweep once only
 };
-inline constexpr std::size_t fault_points = 17;
+inline constexpr std::size_t fault_points = 23;
 
 [[gnu::visibility("default")]] std::string_view name_of(fault_point p) noexcept;
 
@@ -69,6 +77,7 @@ struct sweep_options {
     std::vector<fault_point> points = {}; ///< empty: all
     /// Of points with more calls than this, so many of them spread over all.
     std::uint64_t most_at_a_point = 400;
+    bool lasting = true; ///< also with all calls failing from there on
 };
 
 /// Runs `scenario` once with the first call at a point failing, once with the second, and so on, until it runs through

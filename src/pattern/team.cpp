@@ -92,7 +92,9 @@ struct team_core::implementation {
         envelope label;
         pipe_message m;
         const pipe_result r = receive_packet(seat.inbox, std::as_writable_bytes(std::span{&label, 1}), m);
-        if (r != pipe_result::done) return false;
+        if (r == pipe_result::nothing) return false;
+        if (r == pipe_result::closed)
+            throw_alarm("receive"); // the team is ending; to wait would be to turn for ever
         if (label.from >= left.size()) throw std::runtime_error{"team: a damaged message"};
         if (label.what == letter::farewell)
             left[label.from] = true;

@@ -320,7 +320,6 @@ std::int64_t process_engine::next_deadline(std::int64_t now) noexcept {
             return;
         }
         next = std::min(next, deadline_of_answer(lane));
-        if (lane.post_again > now) next = std::min(next, lane.post_again);
         if (lane.state == parent_lane::stage::starting && lane.start_deadline != 0 && !lane.killed_by_us)
             next = std::min(next, lane.start_deadline);
         if (lane.stop_deadline == 0 || lane.killed_by_us) return;

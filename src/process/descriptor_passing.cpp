@@ -10,12 +10,6 @@
 #include <ctime>
 
 namespace plait::detail {
-namespace {
-
-constexpr std::int64_t patience = 5'000'000'000;
-
-} // namespace
-
 std::vector<int> numbers_of(const descriptor_list& list) {
     std::vector<int> numbers;
     numbers.reserve(list.all.size());
@@ -66,7 +60,7 @@ void worker_post::send(std::uint64_t task, const descriptor_list& list) {
     if (!is_ours())
         throw_errno(EBADF, "process_pool: the handles in the result cannot be sent: the task has closed "
                            "descriptors that are not its own");
-    const std::int64_t until = monotonic_now() + patience;
+    const std::int64_t until = monotonic_now() + patience_with_post;
     int error = 0;
     while (is_full(error = pass_descriptors(socket_, task, list, true)) && monotonic_now() < until) {
         const timespec pause{0, pause_when_full};

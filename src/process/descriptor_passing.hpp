@@ -8,6 +8,9 @@
 
 namespace plait::detail {
 
+/// How long either side tries where the kernel takes no descriptors, in nanoseconds.
+inline constexpr std::int64_t patience_with_post = 5'000'000'000;
+
 /// The descriptors of one task's handles, or of its result's, as one message that says which task's they are. 0 or
 /// an errno, as send_parcel.
 [[nodiscard]] int pass_descriptors(int socket, std::uint64_t task, const descriptor_list& list,

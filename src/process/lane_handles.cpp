@@ -16,11 +16,17 @@ bool parent_lane::send_descriptors(process_task& task) noexcept {
     if (now < post_again) return false;
     const int error = pass_descriptors(post.get(), task.number_, task.descriptors, false);
     if (is_full(error)) {
+        if (post_since == 0) post_since = now;
         post_again = now + pause_when_full;
         return false;
     }
+    post_since = 0;
     task.descriptors_sent_ = true; // or there is nobody to take them, and its end is on its way
     return error == 0;
+}
+
+bool parent_lane::is_post_stuck() const noexcept {
+    return post_since != 0 && post_again - post_since > patience_with_post;
 }
 
 // They were sent before `done`, so they are there; but on a loop tasks end in another order than they are looked at.

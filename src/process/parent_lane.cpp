@@ -301,6 +301,7 @@ parent_lane::pumped parent_lane::pump(const streams& tasks) {
             moved = put != 0;
         }
         if (!task.descriptors_sent_) moved = send_descriptors(task) || moved;
+        if (is_post_stuck()) return pumped::stuck;
         if (is_sent(task)) drop_arguments(task);
     }
     if (const std::size_t there = tasks.has_bytes ? ring_available(header.to_parent) : 0; there != 0) {

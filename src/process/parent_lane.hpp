@@ -102,7 +102,7 @@ class parent_lane {
     streams streaming() noexcept;
     /// Moves their bytes; and frees arguments once they are sent. Without the lock: of a task that is held
     /// this thread alone looks at them.
-    enum class pumped : std::uint8_t { nothing, some, nonsense };
+    enum class pumped : std::uint8_t { nothing, some, nonsense, stuck };
     pumped pump(const streams& tasks);
     /// Is there anything for `pump` or `harvest`?
     bool needs_attention() noexcept;
@@ -144,6 +144,7 @@ class parent_lane {
     unique_fd post;                   // for the descriptors of handles
     unique_fd post_far;               // until it is forked
     std::int64_t post_again = 0;      // the kernel would not take them: not before then
+    std::int64_t post_since = 0;      // and has not since then
     bool asked = false;               // the helper was asked for it
     std::int64_t answer_deadline = 0; // of the helper, when asked
     bool unanswered = false;          // the helper ended before it said whether there is a process
@@ -188,6 +189,8 @@ class parent_lane {
         std::uint32_t generation = 0; // on a loop
     };
     bool send_descriptors(process_task& task) noexcept;
+    /// The kernel has not taken them for longer than anybody should wait.
+    bool is_post_stuck() const noexcept;
     bool take_handles(std::uint64_t task, descriptor_list& into);
     std::uint64_t next_index() noexcept;
     bool loop_needs_attention() noexcept;

@@ -100,10 +100,14 @@ process_channel_ends make_process_channel(std::size_t capacity) {
     pipe_message probe;
     probe.prepare(channel_room);
     if (send_packet(made.in.socket, {}, probe) != 0) throw_errno("process_channel: cannot send");
-    made.in.cost = static_cast<std::uint32_t>(std::max<std::size_t>(1, unread_bytes(made.in.socket)));
+    const std::size_t cost = unread_bytes(made.in.socket);
+    if (cost == 0) throw_errno("process_channel: cannot ask how much of the channel is unread");
+    made.in.cost = static_cast<std::uint32_t>(cost);
     pipe_message back;
     static_cast<void>(receive_packet(made.out, {}, back));
-    const std::size_t room = buffer_of(made.in.socket) / made.in.cost;
+    const std::size_t bytes = buffer_of(made.in.socket);
+    if (bytes == 0) throw_errno("process_channel: cannot ask how large the kernel's buffer is");
+    const std::size_t room = bytes / made.in.cost;
     if (capacity > room)
         throw std::invalid_argument{"process_channel: the capacity is " + std::to_string(capacity) +
                                     ", but the kernel's buffer has room for " + std::to_string(room) +

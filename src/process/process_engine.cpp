@@ -2,6 +2,7 @@
 #include "process/process_engine.hpp"
 
 #include "sys/errors.hpp"
+#include "sys/event_descriptor.hpp"
 #include "sys/futex.hpp"
 #include "sys/pidfd.hpp"
 
@@ -86,10 +87,7 @@ void process_engine::check_process() const {
             "process that made it"};
 }
 
-void process_engine::wake_supervisor() noexcept {
-    const std::uint64_t one = 1;
-    if (::write(bell_.get(), &one, sizeof(one)) < 0) return; // full: it is awake anyway
-}
+void process_engine::wake_supervisor() noexcept { ring_event(bell_.get()); }
 
 void process_engine::submit(process_task& task) {
     check_process();

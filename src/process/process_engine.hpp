@@ -114,7 +114,7 @@ class process_engine {
     void supervise() noexcept;
     std::int64_t turn(std::vector<ending>& ended);
     void deliver(std::vector<ending>& ended) noexcept;
-    bool pump_streams() noexcept;
+    bool pump_streams(std::int64_t& deadline) noexcept;
     bool pump_output() noexcept; // output.cpp
 
     // watching.cpp: the same.

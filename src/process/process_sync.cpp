@@ -3,6 +3,7 @@
 
 #include "process/waiting.hpp"
 #include "sys/errors.hpp"
+#include "sys/event_descriptor.hpp"
 #include "sys/memory.hpp"
 #include "sys/unique_fd.hpp"
 
@@ -40,21 +41,6 @@ void check_held(const shared_descriptor& d, const char* what) {
     if (!d) throw std::logic_error{std::string{what} + ": this handle holds nothing: it was moved from"};
 }
 
-void ring(const shared_descriptor& event) noexcept {
-    const std::uint64_t one = 1;
-    // EAGAIN: it is at its maximum, and says what it has to.
-    while (::write(event.get(), &one, sizeof(one)) < 0 && errno == EINTR) {}
-}
-
-/// Takes what there is: all, or one of a semaphore's. False: nothing.
-bool take(const shared_descriptor& event) noexcept {
-    std::uint64_t count = 0;
-    for (;;) {
-        if (::read(event.get(), &count, sizeof(count)) > 0) return true;
-        if (errno != EINTR) return false;
-    }
-}
-
 } // namespace
 
 // ---- event
@@ -64,12 +50,12 @@ process_event::process_event() : event_{make_event(0, 0)} {}
 void process_event::set() const {
     check_held(event_, "process_event");
     hand_on();
-    ring(event_);
+    detail::ring_event(event_.get());
 }
 
 void process_event::reset() const {
     check_held(event_, "process_event");
-    take(event_);
+    (void)detail::take_event(event_.get());
 }
 
 bool process_event::is_set() const {
@@ -141,14 +127,15 @@ process_semaphore::permit::~permit() {
     if (!lock_) return;
     hand_on();
     lock_ = {}; // the description's last descriptor: the lock goes with it
-    ring(bell_);
+    detail::ring_event(bell_.get());
 }
 
 process_semaphore::permit process_semaphore::try_acquire() const {
     check_held(locks_, "process_semaphore");
     permit p;
     shared_descriptor description = description_of(locks_);
-    take(bell_); // or somebody who had not waited for it is faster below: then it was theirs
+    (void)detail::take_event(
+        bell_.get()); // or somebody who had not waited for it is faster below: then it was theirs
     if (lock_one(description, permits_)) {
         take_over();
         p.lock_ = std::move(description);

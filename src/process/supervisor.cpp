@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "process/process_engine.hpp"
+#include "sys/event_descriptor.hpp"
 #include "sys/futex.hpp"
 
 #include <algorithm>
@@ -51,7 +52,7 @@ void process_engine::supervise() noexcept {
             }
         }
         const bool printed = options_.capture_output && pump_output();
-        if (pump_streams() || printed || told || news) {
+        if (pump_streams(deadline) || printed || told || news) {
             // While results keep coming there is no sleep, and so no look at who has died meanwhile.
             if (++busy_turns % turns_between_looks == 0) sleep_until(0);
             continue;
@@ -93,7 +94,7 @@ void process_engine::deliver(std::vector<ending>& ended) noexcept {
     if (last) wake_supervisor();
 }
 
-bool process_engine::pump_streams() noexcept {
+bool process_engine::pump_streams(std::int64_t& deadline) noexcept {
     bool moved = false;
     // Lanes come and go in this thread alone, and a task that a worker holds leaves its lane here alone: so
     // the copying needs no lock.
@@ -117,10 +118,14 @@ bool process_engine::pump_streams() noexcept {
             case parent_lane::pumped::nonsense:
                 trouble = lane_damaged;
                 break;
+            case parent_lane::pumped::stuck:
+                trouble = "for 5 s the kernel has not taken its task's handles";
+                break;
             }
         } catch (...) {
             trouble = "its result is larger than the memory there is";
         }
+        if (lane.post_since != 0) deadline = std::min(deadline, lane.post_again);
         if (trouble == nullptr) return;
         const std::lock_guard guard{mutex_};
         if (lane.killed_by_us) return;
@@ -154,8 +159,7 @@ void process_engine::sleep_until(std::int64_t deadline) noexcept {
     for (int i = 0; i < count; ++i) {
         const int descriptor = events[i].data.fd;
         if (descriptor == bell_.get()) {
-            std::uint64_t rings = 0;
-            while (::read(bell_.get(), &rings, sizeof(rings)) < 0 && errno == EINTR) {}
+            (void)take_event(bell_.get());
             continue;
         }
         const std::lock_guard guard{mutex_};

@@ -5,6 +5,7 @@
 #include "strand/locals.hpp"
 #include "strand/watchdog.hpp"
 #include "sys/errors.hpp"
+#include "sys/event_descriptor.hpp"
 #include "sys/event_wait.hpp"
 
 #include <algorithm>
@@ -44,8 +45,7 @@ loop_engine::~loop_engine() {
     // A late write must find its descriptor, not one that has got its number since.
     const std::uint64_t expected = producer_writes_ + announced_writes_.load(order::acquire);
     for (std::uint64_t seen = 0; seen < expected;) {
-        std::uint64_t n = 0;
-        if (::read(event_.get(), &n, sizeof n) == sizeof n)
+        if (const std::uint64_t n = take_event(event_.get()))
             seen += n;
         else
             system_policy::pause(64);
@@ -61,20 +61,14 @@ void loop_engine::post(work& w) noexcept {
         ready_.push(w);
     else {
         const int fd = event_.get(); // before the push: afterwards the loop may end, and be gone
-        if (inbox_.push(w)) write_event(fd);
+        if (inbox_.push(w)) ring_event(fd);
     }
 }
 
 void loop_engine::wake() noexcept {
     // release: pairs with drive_until_woken().
     announced_writes_.fetch_add(1, order::release);
-    write_event(event_.get());
-}
-
-void loop_engine::write_event(int fd) noexcept {
-    const std::uint64_t tick = 1;
-    // Fails only when the counter is full (EAGAIN): then an edge is on its way already.
-    [[maybe_unused]] const auto n = ::write(fd, &tick, sizeof tick);
+    ring_event(event_.get());
 }
 
 void loop_engine::add_watch(int fd, watch& w) {

@@ -154,8 +154,6 @@ class loop_engine final : public engine {
         resumes_.store(resumes() + 1, order::relaxed);
     }
 
-    void write_event(int fd) noexcept;
-
     static constexpr std::uint64_t poll_every = 1024; // resumes
     static constexpr nanoseconds poll_after{200'000};
 

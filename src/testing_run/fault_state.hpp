@@ -4,6 +4,7 @@
 #include <plait/testing_faults.hpp>
 
 #include <atomic>
+#include <cerrno>
 #include <cstdint>
 
 namespace plait::testing::faults {
@@ -25,6 +26,13 @@ inline bool hit(fault_point p) noexcept {
     const std::uint64_t first = now.first.load(std::memory_order_relaxed);
     if (n != first && !(n > first && now.from_then_on.load(std::memory_order_relaxed))) return false;
     now.failed.fetch_add(1, std::memory_order_relaxed);
+    return true;
+}
+
+/// At each call that a signal may interrupt: is it? Leaves errno so.
+inline bool interrupted() noexcept {
+    if (!hit(fault_point::interruption)) return false;
+    errno = EINTR;
     return true;
 }
 

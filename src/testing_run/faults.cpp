@@ -19,9 +19,10 @@ namespace plait::testing {
 namespace {
 
 constexpr std::array<std::string_view, fault_points> names{
-    "allocation",  "thread_start", "process_start", "epoll_create", "epoll_control", "event_create",
-    "memory_file", "memory_map",   "socket_create", "socket_setup", "connect",       "accept",
-    "receive",     "send",         "file_open",     "file_read",    "file_write"};
+    "allocation",    "thread_start", "process_start", "process_watch", "process_wait", "epoll_create",
+    "epoll_control", "event_create", "memory_file",   "memory_map",    "memory_size",  "copy",
+    "socket_create", "socket_setup", "look",          "connect",       "accept",       "receive",
+    "send",          "file_open",    "file_read",     "file_write",    "interruption"};
 
 std::size_t entries_of(const char* folder) {
     std::error_code none;
@@ -71,8 +72,11 @@ class sweeper {
             calls = counting.calls();
         });
         const std::uint64_t stride = std::max<std::uint64_t>(1, calls / options_.most_at_a_point);
-        for (const bool from_then_on : {false, true})
+        for (const bool from_then_on : {false, true}) {
+            // Who is interrupted is right to try again, for ever.
+            if (from_then_on && (!options_.lasting || p == fault_point::interruption)) break;
             for (std::uint64_t n = 1; once(p, n, from_then_on) && result_.faults.size() < 20; n += stride) {}
+        }
     }
 
     // False: it was not reached.

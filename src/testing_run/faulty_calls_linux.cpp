@@ -8,9 +8,14 @@
 #include <spawn.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
+#include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/signalfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/uio.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <cstdarg>
@@ -115,6 +120,10 @@ extern "C" {
     static auto* const f = faults::next<decltype(::eventfd)>("eventfd");
     return faults::hit(fault_point::event_create) ? faults::refused(EMFILE) : f(value, flags);
 }
+[[gnu::visibility("default")]] int signalfd(int fd, const sigset_t* which, int flags) noexcept {
+    static auto* const f = faults::next<decltype(::signalfd)>("signalfd");
+    return faults::hit(fault_point::event_create) ? faults::refused(EMFILE) : f(fd, which, flags);
+}
 [[gnu::visibility("default")]] int memfd_create(const char* name, unsigned flags) noexcept {
     static auto* const f = faults::next<decltype(::memfd_create)>("memfd_create");
     return faults::hit(fault_point::memory_file) ? faults::refused(EMFILE) : f(name, flags);
@@ -127,6 +136,32 @@ extern "C" {
         return MAP_FAILED;
     }
     return f(at, size, protection, flags, fd, offset);
+}
+[[gnu::visibility("default")]] int ftruncate(int fd, off_t size) noexcept {
+    static auto* const f = faults::next<decltype(::ftruncate)>("ftruncate");
+    return faults::hit(fault_point::memory_size) ? faults::refused(ENOSPC) : f(fd, size);
+}
+[[gnu::visibility("default")]] int fallocate(int fd, int mode, off_t offset, off_t size) {
+    static auto* const f = faults::next<decltype(::fallocate)>("fallocate");
+    return faults::hit(fault_point::memory_size) ? faults::refused(ENOSPC) : f(fd, mode, offset, size);
+}
+[[gnu::visibility("default")]] int fcntl(int fd, int command, ...) {
+    static auto* const f = faults::next<decltype(::fcntl)>("fcntl");
+    va_list more;
+    va_start(more, command);
+    const long argument = va_arg(more, long); // whatever it is, it is in a register
+    va_end(more);
+    if ((command == F_DUPFD || command == F_DUPFD_CLOEXEC) && faults::hit(fault_point::copy))
+        return faults::refused(EMFILE);
+    return f(fd, command, argument);
+}
+[[gnu::visibility("default")]] int dup3(int from, int to, int flags) noexcept {
+    static auto* const f = faults::next<decltype(::dup3)>("dup3");
+    return faults::hit(fault_point::copy) ? faults::refused(EMFILE) : f(from, to, flags);
+}
+[[gnu::visibility("default")]] int pipe2(int fds[2], int flags) noexcept { // NOLINT
+    static auto* const f = faults::next<decltype(::pipe2)>("pipe2");
+    return faults::hit(fault_point::copy) ? faults::refused(EMFILE) : f(fds, flags);
 }
 [[gnu::visibility("default")]] int socket(int domain, int type, int protocol) noexcept {
     static auto* const f = faults::next<decltype(::socket)>("socket");
@@ -151,29 +186,61 @@ extern "C" {
     return faults::hit(fault_point::socket_setup) ? faults::refused(ENOBUFS)
                                                   : f(fd, level, name, value, size);
 }
+[[gnu::visibility("default")]] int getsockopt(int fd, int level, int name, void* value,
+                                              socklen_t* size) noexcept {
+    static auto* const f = faults::next<decltype(::getsockopt)>("getsockopt");
+    return faults::hit(fault_point::look) ? faults::refused(EIO) : f(fd, level, name, value, size);
+}
+[[gnu::visibility("default")]] int getsockname(int fd, sockaddr* address, socklen_t* size) noexcept {
+    static auto* const f = faults::next<decltype(::getsockname)>("getsockname");
+    return faults::hit(fault_point::look) ? faults::refused(EIO) : f(fd, address, size);
+}
+[[gnu::visibility("default")]] int getpeername(int fd, sockaddr* address, socklen_t* size) noexcept {
+    static auto* const f = faults::next<decltype(::getpeername)>("getpeername");
+    return faults::hit(fault_point::look) ? faults::refused(EIO) : f(fd, address, size);
+}
+[[gnu::visibility("default")]] int fstat(int fd, struct stat* to) noexcept {
+    static auto* const f = faults::next<decltype(::fstat)>("fstat");
+    return faults::hit(fault_point::look) ? faults::refused(EIO) : f(fd, to);
+}
+[[gnu::visibility("default")]] int ioctl(int fd, unsigned long request, ...) noexcept {
+    static auto* const f = faults::next<decltype(::ioctl)>("ioctl");
+    va_list more;
+    va_start(more, request);
+    void* const argument = va_arg(more, void*);
+    va_end(more);
+    return faults::hit(fault_point::look) ? faults::refused(EIO) : f(fd, request, argument);
+}
 [[gnu::visibility("default")]] int connect(int fd, const sockaddr* address, socklen_t size) {
     static auto* const f = faults::next<decltype(::connect)>("connect");
-    return faults::hit(fault_point::connect) ? faults::refused(ENETUNREACH) : f(fd, address, size);
+    if (faults::hit(fault_point::connect)) return faults::refused(ENETUNREACH);
+    const int result = f(fd, address, size);
+    return faults::interrupted() ? -1 : result; // it goes on all the same
 }
 [[gnu::visibility("default")]] int accept4(int fd, sockaddr* address, socklen_t* size, int flags) {
     static auto* const f = faults::next<decltype(::accept4)>("accept4");
+    if (faults::interrupted()) return -1;
     return faults::hit(fault_point::accept) ? faults::refused(EMFILE) : f(fd, address, size, flags);
 }
 [[gnu::visibility("default")]] ssize_t recv(int fd, void* data, size_t size, int flags) {
     static auto* const f = faults::next<decltype(::recv)>("recv");
+    if (faults::interrupted()) return -1;
     return faults::hit(fault_point::receive) ? faults::refused(ECONNRESET) : f(fd, data, size, flags);
 }
 [[gnu::visibility("default")]] ssize_t recvmsg(int fd, msghdr* message, int flags) {
     static auto* const f = faults::next<decltype(::recvmsg)>("recvmsg");
-    return faults::hit(fault_point::receive) ? faults::refused(ECONNRESET) : f(fd, message, flags);
+    if (faults::interrupted()) return -1;
+    return faults::hit(fault_point::receive) ? faults::refused(ENOMEM) : f(fd, message, flags);
 }
 [[gnu::visibility("default")]] ssize_t send(int fd, const void* data, size_t size, int flags) {
     static auto* const f = faults::next<decltype(::send)>("send");
+    if (faults::interrupted()) return -1;
     return faults::hit(fault_point::send) ? faults::refused(ECONNRESET) : f(fd, data, size, flags);
 }
 [[gnu::visibility("default")]] ssize_t sendmsg(int fd, const msghdr* message, int flags) {
     static auto* const f = faults::next<decltype(::sendmsg)>("sendmsg");
-    return faults::hit(fault_point::send) ? faults::refused(ECONNRESET) : f(fd, message, flags);
+    if (faults::interrupted()) return -1;
+    return faults::hit(fault_point::send) ? faults::refused(ENOBUFS) : f(fd, message, flags);
 }
 [[gnu::visibility("default")]] int open(const char* path, int flags, ...) {
     static auto* const f = faults::next<decltype(::open)>("open");
@@ -206,6 +273,29 @@ extern "C" {
 [[gnu::visibility("default")]] ssize_t pwritev2(int fd, const iovec* data, int n, off_t offset, int flags) {
     static auto* const f = faults::next<decltype(::pwritev2)>("pwritev2");
     return faults::hit(fault_point::file_write) ? faults::refused(ENOSPC) : f(fd, data, n, offset, flags);
+}
+
+[[gnu::visibility("default")]] int fsync(int fd) {
+    static auto* const f = faults::next<decltype(::fsync)>("fsync");
+    return faults::hit(fault_point::file_write) ? faults::refused(ENOSPC) : f(fd);
+}
+[[gnu::visibility("default")]] ssize_t read(int fd, void* data, size_t size) {
+    static auto* const f = faults::next<decltype(::read)>("read");
+    return faults::interrupted() ? -1 : f(fd, data, size);
+}
+[[gnu::visibility("default")]] ssize_t write(int fd, const void* data, size_t size) {
+    static auto* const f = faults::next<decltype(::write)>("write");
+    return faults::interrupted() ? -1 : f(fd, data, size);
+}
+[[gnu::visibility("default")]] int waitid(idtype_t kind, id_t which, siginfo_t* to, int options) {
+    static auto* const f = faults::next<decltype(::waitid)>("waitid");
+    if (faults::interrupted()) return -1;
+    return faults::hit(fault_point::process_wait) ? faults::refused(ECHILD) : f(kind, which, to, options);
+}
+[[gnu::visibility("default")]] pid_t waitpid(pid_t which, int* status, int options) {
+    static auto* const f = faults::next<decltype(::waitpid)>("waitpid");
+    if (faults::interrupted()) return -1;
+    return faults::hit(fault_point::process_wait) ? faults::refused(ECHILD) : f(which, status, options);
 }
 
 } // extern "C"

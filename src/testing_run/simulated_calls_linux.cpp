@@ -146,6 +146,17 @@ long futex(simulation& s, long word, long operation, long value, long timeout, l
     }
 }
 
+// Of the calls without a name of their own.
+bool faulty(long number, const long* arguments) noexcept {
+    if (number == SYS_futex) {
+        const long what = arguments[1] & FUTEX_CMD_MASK;
+        return (what == FUTEX_WAIT || what == FUTEX_WAIT_BITSET) && faults::interrupted();
+    }
+    if (number != SYS_pidfd_open || !faults::hit(fault_point::process_watch)) return false;
+    errno = EMFILE;
+    return true;
+}
+
 template <class Look>
 int poll_until(simulation& s, const void* on, const char* how, std::int64_t until, Look look) noexcept {
     s.begins_to_poll();
@@ -246,13 +257,14 @@ extern "C" {
     if (number == SYS_futex)
         if (simulation* const s = simulation::here())
             return plait::testing::futex(*s, a[0], a[1], a[2], a[3], a[5]);
+    if (plait::testing::faulty(number, a)) return -1;
     return plait::testing::real::call(number, a[0], a[1], a[2], a[3], a[4], a[5]);
 }
 
 [[gnu::visibility("default")]] int epoll_wait(int fd, epoll_event* events, int room, int milliseconds) {
     static auto* const f = plait::testing::next<decltype(::epoll_wait)>("epoll_wait");
     simulation* const s = simulation::here();
-    if (!s) return f(fd, events, room, milliseconds);
+    if (!s) return plait::testing::faults::interrupted() ? -1 : f(fd, events, room, milliseconds);
     return plait::testing::epoll(
         *s, fd, events, room,
         milliseconds < 0 ? simulation::never : plait::testing::later(s->now(), milliseconds * 1'000'000LL));
@@ -261,7 +273,7 @@ extern "C" {
                                                 const sigset_t* mask) {
     static auto* const f = plait::testing::next<decltype(::epoll_pwait2)>("epoll_pwait2");
     simulation* const s = simulation::here();
-    if (!s) return f(fd, events, room, limit, mask);
+    if (!s) return plait::testing::faults::interrupted() ? -1 : f(fd, events, room, limit, mask);
     return plait::testing::epoll(*s, fd, events, room,
                                  limit ? plait::testing::later(s->now(), plait::testing::of(*limit))
                                        : simulation::never);
@@ -269,7 +281,7 @@ extern "C" {
 [[gnu::visibility("default")]] int poll(pollfd* fds, nfds_t n, int milliseconds) {
     static auto* const f = plait::testing::next<decltype(::poll)>("poll");
     simulation* const s = simulation::here();
-    if (!s) return f(fds, n, milliseconds);
+    if (!s) return plait::testing::faults::interrupted() ? -1 : f(fds, n, milliseconds);
     return plait::testing::poll_until(
         *s, fds, "polls",
         milliseconds < 0 ? simulation::never : plait::testing::later(s->now(), milliseconds * 1'000'000LL),
@@ -299,6 +311,10 @@ extern "C" {
                                                    timespec* left) {
     static auto* const f = plait::testing::next<decltype(::clock_nanosleep)>("clock_nanosleep");
     simulation* const s = simulation::here();
+    if (!s && plait::testing::faults::interrupted()) {
+        if (left != nullptr && (flags & TIMER_ABSTIME) == 0) *left = *t;
+        return EINTR;
+    }
     if (!s) return f(clock, flags, t, left);
     s->wait(t, "sleeps",
             (flags & TIMER_ABSTIME) != 0 ? plait::testing::deadline(clock, t)
@@ -306,7 +322,10 @@ extern "C" {
     return 0;
 }
 [[gnu::visibility("default")]] int nanosleep(const timespec* t, timespec* left) {
-    return clock_nanosleep(CLOCK_MONOTONIC, 0, t, left);
+    const int error = clock_nanosleep(CLOCK_MONOTONIC, 0, t, left);
+    if (error == 0) return 0;
+    errno = error;
+    return -1;
 }
 [[gnu::visibility("default")]] int sched_yield() noexcept {
     static auto* const f = plait::testing::next<decltype(::sched_yield)>("sched_yield");
