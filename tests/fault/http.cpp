@@ -69,6 +69,30 @@ TEST_F(Fault, HttpOnALoop) {
     });
 }
 
+/// A receiver that keeps what comes, as a file would.
+class keeper final : public plait::http::body_receiver {
+  public:
+    void receive(std::string_view bytes) override { all.append(bytes); }
+    std::string all;
+};
+
+TEST_F(Fault, HttpToAReceiver) {
+    const other_process server;
+    swept("http::session::get, to a receiver, with headers and limits", [&server] {
+        const auto main = [](std::string url) -> plait::task<> {
+            plait::http::session session;
+            keeper body;
+            plait::http::request_options how;
+            how.headers = {"X-One: 1", "X-Two: 2"};
+            how.timeout = std::chrono::hours{1};
+            how.receiver = &body;
+            const plait::http::response answer = co_await session.get(url, how);
+            promised(answer.status == 200 && body.all == "hello", "the answer");
+        };
+        plait::run(main(server.url()));
+    });
+}
+
 TEST_F(Fault, HttpOnAThread) {
     const other_process server;
     swept("http::session::get_blocking", [&server] {

@@ -118,6 +118,29 @@ TEST_F(Fault, AKernelThatTakesNoHandlesIsNotWaitedForForEver) {
     EXPECT_EQ(pool.submit(sum_of, view).get(), 42) << "another worker";
 }
 
+void hold(const plait::process_semaphore& s, const plait::process_event& e, const plait::process_barrier& b) {
+    const auto mine = s.acquire_blocking();
+    b.arrive_and_wait_blocking();
+    e.set();
+}
+
+TEST_F(Fault, ProcessSync) {
+    swept_with_sends("process_event, process_semaphore, process_barrier", [] {
+        const plait::process_semaphore s{1};
+        const plait::process_event e;
+        plait::process_pool pool{{.workers = 1}};
+        {
+            auto parties = plait::process_barrier::make(2);
+            auto other = pool.submit(hold, s, e, std::move(parties[1]));
+            parties[1] = {};
+            parties[0].arrive_and_wait_blocking();
+            other.get();
+        }
+        promised(e.wait_blocking_for(std::chrono::seconds{5}), "the event");
+        promised(static_cast<bool>(s.try_acquire()), "a permit was lost");
+    });
+}
+
 plait::task<int> ring(plait::team_member& me) {
     const std::size_t next = (me.rank() + 1) % me.size();
     co_await me.send(next, static_cast<int>(me.rank()));

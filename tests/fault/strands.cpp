@@ -144,14 +144,23 @@ TEST_F(Fault, Channels) {
 }
 
 TEST_F(Fault, Parallel) {
-    swept("for_each, reduce, sort", [] {
+    swept("for_each, reduce, transform_reduce, inclusive_scan, sort, invoke", [] {
         plait::thread_pool ex{{.workers = 2}};
         std::vector<int> v(3000);
         std::iota(v.begin(), v.end(), 0);
         plait::for_each(ex, v, [](int& x) { x = 2999 - x; });
         promised(plait::reduce(ex, v, 0) == 2999 * 3000 / 2, "reduce");
+        const auto half = [](int x) { return x / 2; };
+        promised(plait::transform_reduce(ex, v, 0, std::plus<>{}, half) == 1499 * 1500, "transform_reduce");
         plait::sort(ex, v);
         promised(std::is_sorted(v.begin(), v.end()), "sort");
+        std::vector<int> sums(v.size());
+        plait::inclusive_scan(ex, v, sums);
+        promised(sums.back() == 2999 * 3000 / 2, "inclusive_scan");
+        int one = 0;
+        int two = 0;
+        plait::invoke(ex, [&one] { one = 1; }, [&two] { two = 2; });
+        promised(one + two == 3, "invoke");
     });
 }
 
