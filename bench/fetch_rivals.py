@@ -30,7 +30,7 @@ CONFIGURATION = """
 {user}daemon off; worker_processes 1; pid {folder}/pid; error_log {folder}/error.log warn;
 events {{ worker_connections 2048; }}
 http {{
-  access_log off; default_type application/octet-stream; sendfile on; tcp_nodelay on;
+  access_log off; default_type application/octet-stream; sendfile on; tcp_nopush on; tcp_nodelay on;
   keepalive_requests 100000000; open_file_cache max=100; open_file_cache_valid 300s;
   client_body_temp_path {folder}/t1; proxy_temp_path {folder}/t2; fastcgi_temp_path {folder}/t3;
   uwsgi_temp_path {folder}/t4; scgi_temp_path {folder}/t5;

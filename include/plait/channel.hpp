@@ -31,6 +31,9 @@ class send_many_awaiter;
 /// What can be done at the sending end.
 template <class End, class T>
 class sending_end {
+    friend End; // nobody else is one
+    sending_end() noexcept = default;
+
   public:
     /// Waits for a free slot and moves `x` there; what is given as an lvalue is copied. Until then, and if it
     /// throws, `x` is the caller's: what it refers to must live until the await is over.
@@ -56,6 +59,9 @@ class sending_end {
 /// What can be done at the receiving end.
 template <class End, class T>
 class receiving_end {
+    friend End; // nobody else is one
+    receiving_end() noexcept = default;
+
   public:
     /// Waits for an item: std::optional<T>, empty once the channel is closed and drained.
     [[nodiscard]] receive_awaiter<T> receive();

@@ -100,7 +100,10 @@ void transfer::set_constants() {
     set(CURLOPT_OPENSOCKETDATA, this);
     set(CURLOPT_CLOSESOCKETFUNCTION, &engine::on_close);
     set(CURLOPT_CLOSESOCKETDATA, &engine_);
-    if (!environment_names_a_proxy()) set(CURLOPT_PROXY, ""); // or it asks the environment at each request
+    if (!environment_names_a_proxy()) { // or it asks the environment at each request
+        set(CURLOPT_PROXY, "");
+        set(CURLOPT_NOPROXY, "*");
+    }
     if (!common.ca_file.empty()) set(CURLOPT_CAINFO, common.ca_file.c_str());
     if (common.insecure) {
         set(CURLOPT_SSL_VERIFYPEER, 0L);

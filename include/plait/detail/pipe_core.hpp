@@ -115,6 +115,9 @@ inline packet_room room_of(const channel_end&) noexcept { return channel_room; }
 /// What can be done at a sending end, which is a shared_descriptor or a channel_end.
 template <class End, class T>
 class pipe_sending {
+    friend End; // nobody else is one
+    pipe_sending() noexcept = default;
+
   public:
     /// Waits while the pipe is full. The message is encoded at the call, and what its serialiser throws comes
     /// from there.
@@ -191,6 +194,9 @@ class pipe_sending {
 /// What can be done at a receiving end.
 template <class End, class T>
 class pipe_receiving {
+    friend End; // nobody else is one
+    pipe_receiving() noexcept = default;
+
   public:
     /// Waits for a message: empty once all sending ends are closed, or their processes dead, and all that was
     /// sent has been received.
