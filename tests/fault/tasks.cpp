@@ -13,6 +13,7 @@
 #include <plait/channel.hpp>
 #include <plait/generator.hpp>
 #include <plait/once.hpp>
+#include <plait/pipeline.hpp>
 #include <plait/plait.hpp>
 #include <plait/select.hpp>
 #include <plait/shield.hpp>
@@ -179,6 +180,29 @@ TEST_F(Fault, Generators) {
             co_return sum + co_await plait::shield(slowly(30));
         };
         promised(plait::run(main()) == 42, "an item was lost");
+    });
+}
+
+plait::task<int> piped(plait::thread_pool& pool) {
+    int sum = 0;
+    const auto add = [&sum](int x) { sum += x; };
+    const auto half = [](int x) { return x / 2; };
+    co_await plait::pipeline(slow_numbers(4))
+        .via(pool, half)
+        .via(pool, half, {.ordered = false})
+        .into_async(add);
+    co_return sum;
+}
+
+TEST_F(Fault, Pipelines) {
+    swept("pipeline, by a thread and by a task", [] {
+        plait::thread_pool pool{{.workers = 2}};
+        int sum = 0;
+        const auto add = [&sum](int x) { sum += x; };
+        const auto half = [](int x) { return x / 2; };
+        plait::pipeline(numbers(8)).via(pool, half).via(pool, half, {.ordered = false}).into(add);
+        promised(sum == 8, "an item was lost");
+        promised(plait::run(piped(pool)) == 1, "an item was lost on the way to the task");
     });
 }
 

@@ -22,7 +22,7 @@ template <class... Ranges>
 class map_input {
   public:
     explicit map_input(Ranges&&... ranges) : ranges_{std::forward<Ranges>(ranges)...} {}
-    map_input(map_input&&) = delete;
+    map_input(map_input&&) = default; // before the first `next`
 
     using item = std::tuple<std::ranges::range_value_t<std::remove_reference_t<Ranges>>...>;
 

@@ -1,0 +1,446 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include <optional>
+#include <plait/detail/arrivals.hpp>
+#include <plait/detail/fragile.hpp>
+#include <plait/detail/map.hpp>
+#include <plait/detail/map_chunk.hpp>
+#include <plait/detail/ranges.hpp>
+#include <plait/generator.hpp>
+#include <plait/shield.hpp>
+#include <plait/task_group.hpp>
+#include <vector>
+
+// What a pipeline is made of: a chain of stages around a source, each pulling from the one before. Nothing here waits
+// but the two that drive it, run_pipeline and run_pipeline_async: everything else does what can be done now.
+
+namespace plait {
+template <class Chain, bool Fragile>
+class pipeline_stages;
+} // namespace plait
+
+namespace plait::detail {
+
+[[noreturn, gnu::visibility("default")]] void throw_stage_window();
+[[noreturn, gnu::visibility("default")]] void throw_pipeline_on_own_loop();
+
+/// What came of pulling.
+enum class pulled : unsigned char {
+    item,    ///< one
+    moved,   ///< none yet, but something has changed: pull again
+    nothing, ///< none yet, and nothing to be done until something under way is done
+    end,     ///< none any more
+};
+
+/// What the parts of a running pipeline have in common.
+struct pipeline_run {
+    arrivals done;               // of all stages: what each of them awaits, under the numbers it has given
+    task_group* group = nullptr; // only where the pipeline is a task's
+};
+
+/// Which stage an arrival belongs to, and which of its places.
+inline constexpr unsigned bits_of_place = 48;
+inline std::size_t number_of(std::size_t stage, std::size_t place) noexcept {
+    return stage << bits_of_place | place;
+}
+
+/// A range's items, on the thread that drives.
+template <class Range>
+class range_source {
+  public:
+    using item = std::ranges::range_value_t<std::remove_reference_t<Range>>;
+    static constexpr bool waits = false;
+
+    explicit range_source(Range&& range) : input_{std::forward<Range>(range)} {}
+
+    pulled pull(pipeline_run&, std::optional<item>& into) {
+        auto next = input_.next();
+        if (!next) return pulled::end;
+        into.emplace(std::get<0>(std::move(*next)));
+        return pulled::item;
+    }
+    std::size_t begin() noexcept { return 0; } // has the number 0
+    void arrived(std::size_t) noexcept {}
+    void cancel() noexcept {}
+    void wait() noexcept {}
+
+  private:
+    map_input<Range> input_;
+};
+
+template <class T>
+inline constexpr bool is_optional = false;
+template <class T>
+inline constexpr bool is_optional<std::optional<T>> = true;
+
+/// A function that gives items until it gives none.
+template <class F>
+class function_source {
+  public:
+    using item = typename std::invoke_result_t<F&>::value_type;
+    static constexpr bool waits = false;
+
+    explicit function_source(F fn) : fn_{std::move(fn)} {}
+
+    pulled pull(pipeline_run&, std::optional<item>& into) {
+        into = fn_();
+        return into ? pulled::item : pulled::end;
+    }
+    std::size_t begin() noexcept { return 0; }
+    void arrived(std::size_t) noexcept {}
+    void cancel() noexcept {}
+    void wait() noexcept {}
+
+  private:
+    F fn_;
+};
+
+/// Something that has to be awaited for each item: one such wait is under way at a time, as a child of the pipeline's
+/// task, so that the stages go on meanwhile.
+template <class F>
+class awaited_source {
+  public:
+    using item = typename task_value_t<std::invoke_result_t<F&>>::value_type;
+    static constexpr bool waits = true;
+
+    template <class Producer>
+        requires std::constructible_from<F, Producer&&>
+    explicit awaited_source(Producer&& producer) : fn_{std::forward<Producer>(producer)} {}
+
+    pulled pull(pipeline_run& run, std::optional<item>& into) {
+        if (!next_.valid()) {
+            next_ = run.group->spawn(next(fn_));
+            run.done.add(future_access::state(next_), number_of(0, 0));
+        }
+        if (!next_.done()) return pulled::nothing;
+        asked got = std::exchange(next_, {}).get();
+        into = std::move(got).value();
+        return into ? pulled::item : pulled::end;
+    }
+    std::size_t begin() noexcept { return 0; }
+    void arrived(std::size_t) noexcept {}
+    void cancel() noexcept {
+        if (next_.valid()) next_.cancel();
+    }
+
+  private:
+    using asked = outcome<std::optional<item>>;
+    // A failure is an item's, not the group's.
+    static task<asked> next(F& fn) {
+        try {
+            co_return asked{co_await fn()};
+        } catch (...) {
+            co_return asked{std::current_exception()};
+        }
+    }
+
+    F fn_;
+    future<asked> next_;
+};
+
+/// What gives an async_generator's items.
+template <class Generator>
+class next_of_generator {
+  public:
+    explicit next_of_generator(Generator&& g) noexcept : all_{std::move(g)} {}
+    task<std::optional<typename Generator::value_type>> operator()() {
+        std::optional<typename Generator::value_type> item;
+        auto* const next = co_await all_.next();
+        if (next != nullptr) item.emplace(std::move(*next));
+        co_return item;
+    }
+
+  private:
+    Generator all_;
+};
+
+template <class T>
+inline constexpr bool is_async_generator = false;
+template <class T>
+inline constexpr bool is_async_generator<async_generator<T>> = true;
+
+template <class Producer>
+auto choose_source() {
+    using plain = std::remove_cvref_t<Producer>;
+    if constexpr (is_async_generator<plain>) {
+        static_assert(!std::is_lvalue_reference_v<Producer>,
+                      "plait: a pipeline owns its async_generator: std::move it");
+        return std::type_identity<awaited_source<next_of_generator<plain>>>{};
+    } else if constexpr (std::ranges::input_range<std::remove_reference_t<Producer>> ||
+                         requires(std::remove_reference_t<Producer>& r) { r.begin() == r.end(); }) {
+        return std::type_identity<range_source<Producer>>{};
+    } else {
+        static_assert(std::invocable<std::decay_t<Producer>&>,
+                      "plait: a pipeline begins with a range, a generator, or a function that returns "
+                      "std::optional<T>");
+        using given = std::invoke_result_t<std::decay_t<Producer>&>;
+        static_assert(
+            is_optional<task_value_t<given>>,
+            "plait: a pipeline's producing function returns std::optional<T> or task<std::optional<T>>, "
+            "empty at the end");
+        if constexpr (is_task<given>)
+            return std::type_identity<awaited_source<std::decay_t<Producer>>>{};
+        else
+            return std::type_identity<function_source<std::decay_t<Producer>>>{};
+    }
+}
+template <class Producer>
+using source_of = typename decltype(choose_source<Producer>())::type;
+
+/// A function on an executor, and the items that are with it.
+template <class Source, class Executor, class F>
+class pipeline_stage {
+    using in = typename Source::item;
+    static_assert(std::invocable<F&, in>,
+                  "plait: this stage's function cannot be called with what comes from the stage "
+                  "before it");
+    using raw = std::invoke_result_t<F&, in>;
+    using R = task_value_t<raw>;
+    using flight = future<chunk_result<R>>;
+
+  public:
+    using item = map_value<R>;
+    static constexpr bool waits = Source::waits;
+
+    pipeline_stage(Source&& source, Executor& ex, F fn, std::size_t window, bool ordered)
+        : source_{std::move(source)}, executor_{&ex}, fn_{std::move(fn)}, window_{window}, ordered_{ordered} {
+        if (window == 0) throw_stage_window();
+    }
+
+    /// Before the first pull, in its last place: numbers the stages.
+    std::size_t begin() {
+        number_ = source_.begin() + 1;
+        return number_;
+    }
+
+    /// Takes in one item if there is room, and gives one if there is any: so that a stage whose results are always there
+    /// does not run dry, and one whose source is slow passes on what it has.
+    pulled pull(pipeline_run& run, std::optional<item>& into) {
+        const bool moved = !source_ended_ && under_way_ < window_ && take_in(run);
+        if (give(into)) return pulled::item;
+        if (moved) return pulled::moved;
+        if (!source_ended_ || under_way_ != 0) return pulled::nothing;
+        if (failure_) std::rethrow_exception(std::exchange(failure_, nullptr));
+        return pulled::end;
+    }
+
+    void arrived(std::size_t number) {
+        if (number >> bits_of_place != number_)
+            source_.arrived(number);
+        else if (!ordered_)
+            done_.push_back(number & ((std::size_t{1} << bits_of_place) - 1));
+    }
+
+    void refuse_own_loop() const {
+        if constexpr (requires { executor_->blocks_itself(); })
+            if (executor_->blocks_itself()) throw_pipeline_on_own_loop();
+        if constexpr (requires { source_.refuse_own_loop(); }) source_.refuse_own_loop();
+    }
+    void cancel() noexcept {
+        for (flight& f : places_)
+            if (f.valid()) f.cancel();
+        source_.cancel();
+    }
+    void wait() noexcept {
+        for (flight& f : places_)
+            if (f.valid()) f.wait();
+        source_.wait();
+    }
+
+  private:
+    // True: something has changed.
+    bool take_in(pipeline_run& run) {
+        try {
+            std::optional<in> x;
+            switch (source_.pull(run, x)) {
+            case pulled::item:
+                launch(run, std::move(*x));
+                return true;
+            case pulled::moved:
+                return true;
+            case pulled::nothing:
+                return false;
+            case pulled::end:
+                break;
+            }
+        } catch (...) {
+            failure_ = std::current_exception(); // after the items before it
+        }
+        source_ended_ = true;
+        return true;
+    }
+
+    void launch(pipeline_run& run, in&& x) {
+        // Before it begins: no item may be lost for want of memory.
+        if (!ordered_ && done_.capacity() == done_.size()) done_.reserve(2 * done_.size() + 8);
+        const std::size_t place = free_place();
+        std::vector<std::tuple<in>> one;
+        one.emplace_back(std::move(x));
+        places_[place] = submit_chunk<R>(*executor_, fn_, std::move(one));
+        ++under_way_;
+        ++taken_;
+        run.done.add(future_access::state(places_[place]), number_of(number_, place));
+    }
+
+    // Ordered: one after the other, in a circle.
+    std::size_t free_place() {
+        if (ordered_) {
+            if (places_.size() < window_ && taken_ == places_.size()) places_.emplace_back();
+            return taken_ % window_;
+        }
+        for (; !free_.empty();) {
+            const std::size_t place = free_.back();
+            free_.pop_back();
+            return place;
+        }
+        places_.emplace_back();
+        free_.reserve(places_.size());
+        return places_.size() - 1;
+    }
+
+    // False: none is done.
+    bool give(std::optional<item>& into) {
+        std::size_t place = given_ % window_;
+        if (ordered_) {
+            if (under_way_ == 0 || !places_[place].done()) return false;
+        } else {
+            if (done_first_ == done_.size()) return false;
+            place = done_[done_first_++];
+            if (done_first_ == done_.size()) {
+                done_.clear();
+                done_first_ = 0;
+            }
+            free_.push_back(place);
+        }
+        ++given_;
+        --under_way_;
+        outcome<chunk_result<R>> landed = std::exchange(places_[place], {}).get_outcome();
+        if (!landed) std::rethrow_exception(landed.error()); // cancelled by shutdown, or lost with its worker
+        if constexpr (std::is_void_v<R>) {
+            std::move(landed->items.front()).value();
+            into.emplace();
+        } else {
+            into.emplace(std::move(landed->items.front()).value());
+        }
+        return true;
+    }
+
+    Source source_;
+    Executor* executor_;
+    F fn_;
+    std::size_t window_;
+    bool ordered_;
+
+    std::size_t number_ = 0;
+    std::vector<flight> places_;
+    std::vector<std::size_t> free_; // unordered
+    std::vector<std::size_t> done_; // unordered: places, in the order in which they were done
+    std::size_t done_first_ = 0;
+    std::size_t under_way_ = 0; // taken and not given
+    std::size_t taken_ = 0;
+    std::size_t given_ = 0;
+    bool source_ended_ = false;
+    std::exception_ptr failure_; // the source's
+};
+
+struct dropped_items {
+    template <class T>
+    void operator()(T&&) const noexcept {}
+};
+inline constexpr dropped_items drop_items{};
+
+template <class Consumer, class Item>
+decltype(auto) hand_to(Consumer& consumer, Item&& x) {
+    if constexpr (std::invocable<Consumer&, Item>) {
+        return consumer(std::move(x));
+    } else {
+        static_assert(std::is_same_v<Item, std::monostate> && std::invocable<Consumer&>,
+                      "plait: the pipeline's consumer cannot be called with what comes from its last stage");
+        return consumer();
+    }
+}
+
+/// Everybody who is told of an arrival, before the next pull.
+template <class Chain>
+void take_arrivals(pipeline_run& run, Chain& chain) {
+    for (;;) {
+        const std::size_t number = run.done.poll();
+        if (number == arrivals::nothing) return;
+        chain.arrived(number);
+    }
+}
+
+template <class Chain>
+class pipeline_end_guard {
+  public:
+    explicit pipeline_end_guard(Chain& chain) noexcept : chain_{chain} {}
+    pipeline_end_guard(const pipeline_end_guard&) = delete;
+    ~pipeline_end_guard() {
+        chain_.cancel();
+        chain_.wait();
+    }
+
+  private:
+    Chain& chain_;
+};
+
+template <class Chain, class Consumer>
+void run_pipeline(Chain& chain, Consumer& consumer) {
+    static_assert(!Chain::waits,
+                  "plait: this pipeline's producer has to be awaited: co_await ... .into_async(consumer)");
+    if constexpr (requires { chain.refuse_own_loop(); }) chain.refuse_own_loop();
+    pipeline_run run;
+    chain.begin();
+    const pipeline_end_guard<Chain> whole{chain}; // nothing runs any more when `run` goes
+    for (;;) {
+        take_arrivals(run, chain);
+        std::optional<typename Chain::item> x;
+        const pulled what = chain.pull(run, x);
+        if (what == pulled::end) return;
+        if (what == pulled::item) hand_to(consumer, std::move(*x));
+        if (what == pulled::nothing) chain.arrived(run.done.next(time_point::max()));
+    }
+}
+
+template <class Chain, class Consumer>
+task<void> drive_pipeline(Chain& chain, Consumer& consumer, pipeline_run& run) {
+    using consumed = decltype(hand_to(consumer, std::declval<typename Chain::item>()));
+    for (;;) {
+        take_arrivals(run, chain);
+        std::optional<typename Chain::item> x;
+        const pulled what = chain.pull(run, x);
+        if (what == pulled::end) co_return;
+        if (what == pulled::item) {
+            if constexpr (is_task<consumed>)
+                co_await hand_to(consumer, std::move(*x));
+            else
+                hand_to(consumer, std::move(*x));
+        }
+        if (what == pulled::nothing) {
+            const std::size_t number = co_await run.done.next_async();
+            chain.arrived(number);
+        }
+    }
+}
+
+template <class Chain, class Consumer>
+task<void> run_pipeline_async(Chain chain, Consumer consumer) {
+    pipeline_run run;
+    chain.begin();
+    std::exception_ptr failure;
+    const auto body = [&](task_group& group) -> task<void> {
+        run.group = &group;
+        try {
+            co_await drive_pipeline(chain, consumer, run);
+        } catch (...) {
+            failure = std::current_exception();
+        }
+        chain.cancel();
+        while (run.done.pending() != 0) co_await shield(run.done.next_async());
+    };
+    co_await with_group(body);
+    if (failure) std::rethrow_exception(failure);
+}
+
+} // namespace plait::detail
