@@ -7,7 +7,6 @@
 #include <plait/detail/context.hpp>
 #include <plait/detail/frame.hpp>
 #include <plait/detail/invoke.hpp>
-#include <plait/detail/never.hpp>
 #include <plait/outcome.hpp>
 #include <source_location>
 #include <utility>

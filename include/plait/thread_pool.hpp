@@ -52,6 +52,8 @@ class [[gnu::visibility("default")]] thread_pool final : public in_process_execu
   private:
     detail::worker& pick() override;
     bool post_by_value(detail::posted_slot& slot) override;
+    detail::worker* counting_queue() override;
+    void count_in_and_post(detail::work& w) override;
     struct implementation;
     implementation* self_;
 };

@@ -135,6 +135,32 @@ bool pool_engine::close() noexcept {
     return first;
 }
 
+void pool_engine::count_in_and_post(work& w) {
+    const execution& e = current();
+    if (e.worker == this) {
+        refuse_if_closed();
+        // Whoever has ended here and is still counted stands in for it.
+        if (std::uint32_t& left = queues_[e.slot].left; left != 0)
+            --left;
+        else
+            enter();
+        work* const single = &w;
+        return push_own(queues_[e.slot], {&single, 1});
+    }
+    if (w.priority_ == normal) {
+        posted_slot s;
+        s.hold(w);
+        try {
+            return carry_out(lane_of_this_thread().put_on_credit(
+                s, spares_, [this] { enter(post_lane::credit); },
+                [this] { return request_wake_for_lane(); }));
+        } catch (const std::bad_alloc&) { // no memory for slots
+        }
+    }
+    enter();
+    post(w);
+}
+
 void pool_engine::post(work& w) noexcept {
     const execution& e = current();
     if (e.worker == this) {

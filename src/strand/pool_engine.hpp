@@ -63,6 +63,8 @@ class pool_engine final : public engine {
     /// Enters and posts a function. False, for one of its own threads: what that posts goes to its own queue.
     /// Throws shutdown_error, bad_alloc.
     bool post_by_value(posted_slot& s);
+    /// Enters and posts a function that is to be counted in. Throws shutdown_error; bad_alloc never.
+    void count_in_and_post(work& w);
     void leave() noexcept override;
     /// As engine::close().
     bool close() noexcept;

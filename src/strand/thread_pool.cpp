@@ -63,6 +63,13 @@ detail::worker& thread_pool::pick() { return *self_->engine; }
 
 bool thread_pool::post_by_value(detail::posted_slot& slot) { return self_->engine->post_by_value(slot); }
 
+detail::worker* thread_pool::counting_queue() {
+    self_->engine->refuse_if_closed(); // before the function is moved
+    return &*self_->engine;
+}
+
+void thread_pool::count_in_and_post(detail::work& w) { self_->engine->count_in_and_post(w); }
+
 void thread_pool::shutdown(const shutdown_options& options) {
     detail::pool_engine& pool = *self_->engine;
     if (options.wait && pool.is_current())

@@ -71,6 +71,13 @@ MUTANTS = [
     ("future", "a hook is left although the result is there", WORD, "if (s & ready) return added::ready;", "", FUTURES),
     ("future", "a hook is believed to be taken back that was not", WORD,
      "if (!(s & (waiting | locked))) return false;", "if (!(s & (waiting | locked))) return true;", FUTURES),
+    ("submitted", "it is complete while somebody uses its scope", WORD, "if (s & (locked | stopping)) {", "if (s & locked) {", FUTURES),
+    ("submitted", "its scope is given up without release", WORD, "word_.fetch_sub(stopping, order::release);",
+     "word_.fetch_sub(stopping, order::relaxed);", FUTURES),
+    ("submitted", "who stops does not look whether it is over", WORD, "while ((s & (started | cancelled | ready | stopping)) == started)",
+     "while ((s & (started | cancelled | stopping)) == started)", FUTURES),
+    ("future", "the future goes although others are at it", WORD, "return (s & (ready | locked)) == ready && last(s);",
+     "return (s & ready) != 0;", FUTURES),
     ("slots", "a result is finished without release", SLOT, "word_.exchange(word(generation, slot_phase::done), order::seq_cst);",
      "word_.exchange(word(generation, slot_phase::done), order::relaxed);"),
     ("slots", "a task is published without a barrier", SLOT, "word_.store(word(generation, slot_phase::queued), order::seq_cst);",
@@ -127,7 +134,7 @@ MUTANTS = [
     ("pool", "sleepers are looked for without a barrier", POOL,
      "if (sleepers_.load(order::seq_cst) == 0) return {};", "if (sleepers_.load(order::relaxed) == 0) return {};"),
     ("pool", "a wake that is under way is never over", POOL, "waking_ = false; // before we search: see invariant W", ""),
-    ("pool", "who comes too late is not counted out", ENGINE, "    leave(n);\n    throw shutdown_error", "    throw shutdown_error"),
+    ("pool", "who comes too late is not counted out", ENGINE, "    leave(n);\n    throw_closed();", "    throw_closed();"),
     ("pool", "the last one out wakes nobody", ENGINE, "if (before & closed_bit) futex_wake_all(live_.address());", ""),
 ]
 
