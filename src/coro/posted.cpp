@@ -10,8 +10,8 @@ posted::posted(worker& owner, std::source_location created, function* f) noexcep
     unstarted_ = true;
     posted_ = true;
     priority_ = static_cast<unsigned char>(priority::normal);
-    if (const context* parent = current().scope) {
-        parent_ = parent->node->id.load(order::relaxed);
+    if (context* const parent = current().scope) {
+        parent_ = parent->entry().id.load(order::relaxed);
         deadline_ = parent->deadline;
     }
 }

@@ -10,8 +10,8 @@ submitted::submitted(worker& owner, const submit_options& options) noexcept
     unstarted_ = true;
     posted_ = true;
     priority_ = static_cast<unsigned char>(options.priority);
-    if (const context* parent = this_execution.scope) {
-        place_.store(parent->node->id.load(order::relaxed), order::relaxed);
+    if (context* const parent = this_execution.scope) {
+        place_.store(parent->entry().id.load(order::relaxed), order::relaxed);
         deadline_ = parent->deadline;
     }
     if (name_) {

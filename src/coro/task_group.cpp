@@ -64,9 +64,9 @@ void task_group::wait_quietly() {
 namespace detail {
 
 bool group_join::begin(std::coroutine_handle<> h) {
-    const context& parent = running_scope();
+    context& parent = running_scope();
     body_.home = parent.home;
-    body_.node = parent.node;
+    body_.node = &parent.entry();
     body_.deadline = parent.deadline;
     body_.attempt = parent.attempt;
     core_.body = &body_; // before a canceller can find us

@@ -120,7 +120,7 @@ bool pool_engine::post_by_value(posted_slot& s) {
     const execution& e = current();
     if (e.worker == this) return false;
     if (e.scope) {
-        s.parent = e.scope->node->id.load(order::relaxed);
+        s.parent = e.scope->entry().id.load(order::relaxed);
         s.deadline = e.scope->deadline;
     }
     carry_out(lane_of_this_thread().put_on_credit(
