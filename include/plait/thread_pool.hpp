@@ -47,6 +47,7 @@ class [[gnu::visibility("default")]] thread_pool final : public in_process_execu
     ~thread_pool();
 
     std::size_t concurrency() const noexcept override;
+    detail::worker& next_worker() noexcept { return *worker_; }
     void shutdown(const shutdown_options& options = {});
 
   private:
@@ -56,6 +57,7 @@ class [[gnu::visibility("default")]] thread_pool final : public in_process_execu
     void count_in_and_post(detail::work& w) override;
     struct implementation;
     implementation* self_;
+    detail::worker* worker_; // the only one
 };
 
 } // namespace plait
