@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <plait/detail/posted.hpp>
 
+#include "base/execution.hpp"
+
 #include <plait/detail/job.hpp>
 
 namespace plait::detail {
@@ -37,7 +39,7 @@ void posted::end(worker& owner, const std::exception_ptr& failure) noexcept {
 posted_here::posted_here(worker& owner) noexcept
     : work{&run_slot},
       owner_{owner},
-      thread_{current()},
+      thread_{this_execution},
       node_{new_task_node(nullptr, {}, 0)},
       visible_{node_.id.load(order::relaxed) != 0} {
     if (visible_) rest_task_node(node_);
@@ -67,7 +69,7 @@ void posted_here::run_slot(work& w) noexcept {
         self.thread_.scope = outer;
         if (self.visible_) rest_task_node(self.node_);
     }
-    posted::end(self.owner_, failure);
+    if (failure && !is_cancellation(failure)) self.owner_.unhandled(failure, nullptr);
 }
 
 } // namespace plait::detail

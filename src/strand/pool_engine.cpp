@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "strand/pool_engine.hpp"
 
+#include "base/execution.hpp"
 #include "strand/locals.hpp"
 #include "sys/futex.hpp"
 #include "sys/placement.hpp"
@@ -21,7 +22,9 @@ pool_engine::pool_engine(std::size_t workers, const char* name, function<void()>
       slots_{static_cast<std::uint32_t>(workers)},
       workers_{workers},
       lanes_(workers == 1 ? 1 : std::bit_ceil(2 * workers)), // one worker takes everything in order
+      last_lane_{lanes_.size() - 1},
       queues_(workers + most_spares) {
+    asleep_.reserve(queues_.size());
     parked_.reserve(queues_.size());
     for (local_queue& q : queues_) q.forks.belong_to(*this, sleepers_);
 }
@@ -54,19 +57,31 @@ void pool_engine::start_thread(unsigned slot, bool woken) {
     }
 }
 
+// Under lock_. Not empty.
+pool_engine::wake_order pool_engine::wake_last(std::vector<local_queue*>& list, wake what) noexcept {
+    atomic<std::uint32_t>& word = list.back()->parked;
+    list.pop_back();
+    word.store(0, order::release); // pairs with the load in wait_parked()
+    return {what, word.address()};
+}
+
+void pool_engine::wait_parked(local_queue& mine) noexcept {
+    while (mine.parked.load(order::acquire) != 0) futex_wait(mine.parked.address(), 1);
+}
+
 // Under lock_.
 pool_engine::wake_order pool_engine::request_wake() noexcept {
-    if (waking_ || sleepers_.load(order::relaxed) == 0) return {};
-    waking_ = true;
-    if (asleep_ != 0) {
-        epoch_.fetch_add(1, order::release);
-        return {wake::sleeper, epoch_.address()};
+    if (sleepers_.load(order::relaxed) == 0) return {};
+    if (std::exchange(waking_, true)) {
+        swallowed_ = true;
+        return {};
     }
-    return take_place();
+    return asleep_.empty() ? take_place() : wake_last(asleep_, wake::sleeper);
 }
 
 // By those addresses alone: once the lock is released the pool may end, and be gone.
 void pool_engine::carry_out(wake_order order) noexcept {
+    if (order.what == wake::nobody) return;
     if (order.address)
         futex_wake(order.address);
     else if (order.what == wake::fresh)
@@ -103,21 +118,21 @@ constinit std::atomic<unsigned> numbered_threads{0};
 
 void forget_thread_numbers() noexcept { numbered_threads.store(0, std::memory_order_relaxed); }
 
-// Each thread keeps to one, so that what it posts is taken in its order.
-post_lane& pool_engine::lane_of_this_thread() noexcept {
-    static constinit thread_local unsigned mine = 0;
-    if (mine == 0) mine = numbered_threads.fetch_add(1, std::memory_order_relaxed) + 1;
-    return lanes_[mine & (lanes_.size() - 1)];
+// Each thread keeps to one lane, so that what it posts is taken in its order.
+constinit thread_local unsigned this_thread_number = 0;
+
+unsigned number_this_thread() noexcept {
+    return this_thread_number = numbered_threads.fetch_add(1, std::memory_order_relaxed) + 1;
 }
 
-pool_engine::wake_order pool_engine::request_wake_for_lane() noexcept {
+inline pool_engine::wake_order pool_engine::request_wake_for_lane() noexcept {
     if (sleepers_.load(order::seq_cst) == 0) return {};
     const spin_guard guard{lock_};
     return request_wake();
 }
 
 bool pool_engine::post_by_value(posted_slot& s) {
-    const execution& e = current();
+    const execution& e = this_execution;
     if (e.worker == this) return false;
     if (e.scope) {
         s.parent = e.scope->entry().id.load(order::relaxed);
@@ -136,7 +151,7 @@ bool pool_engine::close() noexcept {
 }
 
 void pool_engine::count_in_and_post(work& w) {
-    const execution& e = current();
+    const execution& e = this_execution;
     if (e.worker == this) {
         refuse_if_closed();
         // Whoever has ended here and is still counted stands in for it.
@@ -162,7 +177,7 @@ void pool_engine::count_in_and_post(work& w) {
 }
 
 void pool_engine::post(work& w) noexcept {
-    const execution& e = current();
+    const execution& e = this_execution;
     if (e.worker == this) {
         work* const single = &w;
         return push_own(queues_[e.slot], {&single, 1});
@@ -189,7 +204,7 @@ void pool_engine::post(work& w) noexcept {
 }
 
 void pool_engine::leave() noexcept {
-    const execution& e = current();
+    const execution& e = this_execution;
     if (e.worker != this) return engine::leave(1);
     if (++queues_[e.slot].left == largest_batch) count_out(e.slot);
 }
@@ -208,8 +223,7 @@ bool pool_engine::work_anywhere() const noexcept {
 }
 
 // False: the pool ends.
-bool pool_engine::sleep() noexcept {
-    std::uint32_t epoch = 0;
+bool pool_engine::sleep(local_queue& mine, bool& pass_on) noexcept {
     {
         const spin_guard guard{lock_};
         // seq_cst: pairs with the load in push_own(); the announcement comes before the last look.
@@ -218,14 +232,14 @@ bool pool_engine::sleep() noexcept {
             sleepers_.fetch_sub(1, order::relaxed);
             return !(stop_ && !work_anywhere());
         }
-        ++asleep_;
-        epoch = epoch_.load(order::relaxed);
+        mine.parked.store(1, order::relaxed);
+        asleep_.push_back(&mine);
     }
-    futex_wait(epoch_.address(), epoch);
+    wait_parked(mine);
     const spin_guard guard{lock_};
-    --asleep_;
     sleepers_.fetch_sub(1, order::relaxed);
     waking_ = false; // before we search: see invariant W
+    pass_on = std::exchange(swallowed_, false);
     return true;
 }
 
@@ -235,12 +249,13 @@ void pool_engine::thread_main(unsigned slot, bool woken) noexcept {
         locals mine;
         execution& e = current();
         posted_here here{*this};
-        queues_[slot].here = &here;
+        local_queue& mine_here = queues_[slot];
+        mine_here.here = &here;
         e = {};
         e.worker = this;
         e.locals = &mine;
         e.slot = slot;
-        e.forks = &queues_[slot].forks;
+        e.forks = &mine_here.forks;
         initialize(initializer_);
         if (woken) { // a spare one, to whom a wake has come
             const spin_guard guard{lock_};
@@ -251,10 +266,12 @@ void pool_engine::thread_main(unsigned slot, bool woken) noexcept {
             if (work* w = next(slot, turn)) {
                 if (std::exchange(woken, false)) pass_wake_on();
                 w->run();
+                if (w == &here && ++mine_here.left == largest_batch)
+                    count_out(slot); // it does not leave by itself
                 if (surplus_.load(order::relaxed) != 0) woken = park(slot);
             } else {
-                woken = true;
-                if (!sleep()) break;
+                woken = false;
+                if (!sleep(mine_here, woken)) break;
             }
         }
         mine.clear();
@@ -296,6 +313,7 @@ void pool_engine::refuse_queued() noexcept {
 void pool_engine::refuse_slots(work_queue& found) noexcept {
     slot_claim mine;
     posted_slot s;
+    s.closure = {}; // GCC 12 does not see that take() fills it
     const auto empty_claim = [&] {
         while (mine.take(s, spares_)) {
             if (s.run) {
@@ -313,16 +331,16 @@ void pool_engine::refuse_slots(work_queue& found) noexcept {
 }
 
 void pool_engine::request_stop() noexcept {
+    std::vector<local_queue*> asleep;
     std::vector<local_queue*> spares;
     {
         const spin_guard guard{lock_};
-        stop_ = true;
-        epoch_.fetch_add(1, order::release);
+        stop_ = true; // from here on nobody is added
+        asleep.swap(asleep_);
         spares.swap(parked_);
-        for (local_queue* q : spares) q->parked.store(0, order::release);
     }
-    futex_wake_all(epoch_.address());
-    for (local_queue* q : spares) futex_wake(q->parked.address());
+    for (std::vector<local_queue*>* const list : {&asleep, &spares})
+        while (!list->empty()) futex_wake(wake_last(*list, wake::parked).address);
 }
 
 void pool_engine::on_idle() noexcept {

@@ -126,7 +126,7 @@ MUTANTS = [
     ("lanes", "a claim is taken whatever the exchange says", LANES,
      "if (!head_.compare_exchange(head, head + n, order::acq_rel, order::relaxed)) return {};",
      "head_.compare_exchange(head, head + n, order::acq_rel, order::relaxed);"),
-    ("lanes", "a slot of a claim is taken without an exchange", LANES,
+    ("lanes", "a slot of a claim is taken without an exchange", LANE,
      "} while (!word_.compare_exchange(word, word + (1U << bits), order::acq_rel, order::relaxed));",
      "} while (word_.store(word + (1U << bits), order::seq_cst), false);"),
     ("lanes", "a chunk is used again while it is read", LANES, "if (c.done(1)) spares.give(c);", "spares.give(c);"),
@@ -134,6 +134,8 @@ MUTANTS = [
     ("pool", "sleepers are looked for without a barrier", POOL,
      "if (sleepers_.load(order::seq_cst) == 0) return {};", "if (sleepers_.load(order::relaxed) == 0) return {};"),
     ("pool", "a wake that is under way is never over", POOL, "waking_ = false; // before we search: see invariant W", ""),
+    ("pool", "a sleeper's word is not cleared", POOL, "word.store(0, order::release); // pairs with the load in wait_parked()", ""),
+    ("pool", "a swallowed wake is forgotten", POOL, "swallowed_ = true;", ""),
     ("pool", "who comes too late is not counted out", ENGINE, "    leave(n);\n    throw_closed();", "    throw_closed();"),
     ("pool", "the last one out wakes nobody", ENGINE, "if (before & closed_bit) futex_wake_all(live_.address());", ""),
 ]

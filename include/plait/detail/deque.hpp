@@ -92,6 +92,8 @@ class deque {
 
     /// Anybody.
     bool empty() const noexcept { return top_.load(order::seq_cst) >= bottom_.load(order::seq_cst); }
+    /// Owner: is there nothing to pop?
+    bool idle() const noexcept { return top_.load(order::relaxed) >= bottom_.load(order::relaxed); }
     /// Owner: the position of what it pushes next.
     std::int64_t position() const noexcept { return bottom_.load(order::relaxed); }
 
