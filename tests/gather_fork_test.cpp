@@ -2,6 +2,7 @@
 // Children of a gather on a pool: what is seen of them, whom they belong to, and that others have their turn.
 #include <plait/errors.hpp>
 #include <plait/gather.hpp>
+#include <plait/task_group.hpp>
 #include <plait/this_task.hpp>
 #include <plait/thread_pool.hpp>
 #include <plait/time.hpp>
@@ -134,6 +135,23 @@ TEST(GatherForks, LetOthersHaveTheirTurn) {
     begun.wait();
     pool.submit([&] { stop = true; }).get();
     EXPECT_GT(f.get(), 0);
+}
+
+// Functions that wait for trees of coroutines, which their helpers take over in the middle.
+long functions(plait::thread_pool& pool, int n) {
+    if (n == 0) return pool.submit(fib, 13).get();
+    long a = 0;
+    plait::task_group halves{pool};
+    halves.run([&] { a = functions(pool, n - 1); });
+    const long b = functions(pool, n - 1);
+    halves.wait();
+    EXPECT_STREQ(plait::this_task::name(), "root");
+    return a + b;
+}
+TEST(GatherForks, MayBeWaitedForByForksOfFunctions) {
+    plait::thread_pool pool{{.workers = 3}};
+    for (int round = 0; round < 20; ++round)
+        EXPECT_EQ(pool.submit({.name = "root"}, [&] { return functions(pool, 6); }).get(), 64 * 233);
 }
 
 // Children that wait in between, are stolen, fail and are cancelled, at every depth.

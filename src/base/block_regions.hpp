@@ -12,9 +12,9 @@ namespace plait::detail {
 /// pieces of 2 MiB of one reserved range of addresses, each cut into blocks of one size, a whole number of
 /// lines. So an address tells whether it is such a block.
 ///
-/// malloc costs 25 of the 45 ns that a submitted function may take: it walks lists in freed memory, which no
-/// cache holds any more, gives blocks that straddle a line, and takes fresh memory from the kernel page by
-/// page. The first pieces have small pages, as a small program needs few of them; the others ask for a huge one.
+/// malloc walks lists in freed memory, which no cache holds any more, gives blocks that straddle a line, and
+/// takes fresh memory from the kernel page by page. The first pieces are made accessible, and so count as this
+/// process's data, as far as they are used; of the others each is one huge page, if the kernel has any.
 ///
 /// A piece all of whose blocks are back is offered to the kernel, which takes it when memory is short.
 ///
@@ -39,8 +39,9 @@ class block_regions {
   private:
     static constexpr std::size_t region_bytes = std::size_t{2} << 20;
     static constexpr std::size_t range_bytes = std::size_t{16} << 30;
-    static constexpr std::size_t small_bytes =
-        16 * region_bytes; // of small pages, as many as classes may come
+    static constexpr std::size_t small_bytes = 16 * region_bytes; // in small pages
+    static constexpr std::size_t step_bytes = std::size_t{64}
+                                              << 10; // of those, what is made accessible at once
 
     struct free_block {
         free_block* next;
@@ -49,9 +50,10 @@ class block_regions {
         region* next = nullptr;      // of its class's that have room, or of the empty ones
         region* previous = nullptr;
         free_block* given = nullptr; // back
-        std::uint32_t unused = 0;    // blocks that have never been out: the last ones
+        std::uint32_t fresh = 0; // of its blocks the first that has never been out, since it is of this class
         std::uint32_t out = 0;
-        std::uint32_t size = 0; // of a class
+        std::uint32_t of_class = 0;
+        std::uint32_t accessible = 0; // bytes
         bool linked = false;
     };
     static std::size_t bytes_of(std::size_t c) noexcept { return (c + 1) * granule; }
@@ -60,6 +62,7 @@ class block_regions {
     unsigned char* memory_of(const region& r) const noexcept;
     region& region_of(const void* block) const noexcept;
     region* open(std::size_t c) noexcept;
+    bool extend(region& r) noexcept;
     void link(region& r) noexcept;
     void unlink(region& r) noexcept;
 

@@ -4,6 +4,7 @@
 #include "sys/futex.hpp"
 
 #include <plait/blocking_region.hpp>
+#include <utility>
 
 namespace plait::detail {
 
@@ -40,7 +41,13 @@ bool fork_group::help_thieves() noexcept {
         work* const w =
             thief->steal_if(f->base, [f, thief] { return f->thief.load(order::seq_cst) == thief; });
         if (!w) continue;
+        // It may be a step of a coroutine, which is run as a worker does between two tasks.
+        execution& e = current();
+        context* const scope = std::exchange(e.scope, nullptr);
+        const unsigned budget = e.budget;
         w->run();
+        e.scope = scope;
+        e.budget = budget;
         return true;
     }
     return false;

@@ -42,10 +42,15 @@ posted_here::posted_here(worker& owner) noexcept
       thread_{this_execution},
       node_{new_task_node(nullptr, {}, 0)},
       visible_{node_.id.load(order::relaxed) != 0} {
-    if (visible_) rest_task_node(node_);
+    if (!visible_) return;
+    rest_task_node(node_);
+    thread_.own_node = &node_;
 }
 
-posted_here::~posted_here() { free_task_node(node_); }
+posted_here::~posted_here() {
+    thread_.own_node = nullptr;
+    free_task_node(node_);
+}
 
 void posted_here::run_slot(work& w) noexcept {
     posted_here& self = static_cast<posted_here&>(w);

@@ -25,10 +25,17 @@ submitted::submitted(worker& owner, const submit_options& options) noexcept
 submitted::running::running(submitted& self) noexcept : thread_{this_execution}, outer_{thread_.scope} {
     home = self.owner_;
     deadline = self.deadline_;
-    node = std::exchange(self.in_registry_, false)
-               ? self.node_
-               : &new_task_node(nullptr, self.created_, self.place_.load(order::relaxed));
-    node->state.store(task_state::running, order::relaxed);
+    if (std::exchange(self.in_registry_, false)) {
+        node = self.node_;
+        node->state.store(task_state::running, order::relaxed);
+    } else if (thread_.own_node && thread_.own_node->id.load(order::relaxed) == 0) {
+        rests_ = true;
+        node = thread_.own_node;
+        wake_task_node(*node, self.created_, self.place_.load(order::relaxed));
+    } else {
+        node = &new_task_node(nullptr, self.created_, self.place_.load(order::relaxed));
+        node->state.store(task_state::running, order::relaxed);
+    }
     // release: a canceller that finds it finds a scope.
     self.place_.store(reinterpret_cast<std::uintptr_t>(static_cast<context*>(this)) | is_scope,
                       order::release);
@@ -37,7 +44,10 @@ submitted::running::running(submitted& self) noexcept : thread_{this_execution},
 
 void submitted::running::over() noexcept {
     thread_.scope = outer_;
-    free_task_node(*node);
+    if (rests_)
+        rest_task_node(*node);
+    else
+        free_task_node(*node);
 }
 
 context& submitted::scope() const noexcept {

@@ -29,7 +29,10 @@ pool_engine::wake_order pool_engine::take_place() noexcept {
         add_owner(); // the thread is started outside of the lock
         return {wake::fresh, nullptr};
     }
-    return wake_last(parked_, wake::parked);
+    atomic<std::uint32_t>& word = parked_.back()->parked;
+    parked_.pop_back();
+    word.store(0, order::release);
+    return {wake::parked, word.address()};
 }
 
 // After take_place() said fresh.
@@ -86,7 +89,8 @@ bool pool_engine::park(unsigned slot) noexcept {
         if (work_anywhere()) order = request_wake(); // what is in our queue is not ours to do any more
     }
     carry_out(order);
-    wait_parked(mine);
+    // acquire: pairs with the release of whoever took us off the list.
+    while (mine.parked.load(order::acquire) != 0) futex_wait(mine.parked.address(), 1);
     const spin_guard guard{lock_};
     if (stop_) return false;
     waking_ = false;

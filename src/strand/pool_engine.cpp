@@ -24,7 +24,6 @@ pool_engine::pool_engine(std::size_t workers, const char* name, function<void()>
       lanes_(workers == 1 ? 1 : std::bit_ceil(2 * workers)), // one worker takes everything in order
       last_lane_{lanes_.size() - 1},
       queues_(workers + most_spares) {
-    asleep_.reserve(queues_.size());
     parked_.reserve(queues_.size());
     for (local_queue& q : queues_) q.forks.belong_to(*this, sleepers_);
 }
@@ -57,26 +56,15 @@ void pool_engine::start_thread(unsigned slot, bool woken) {
     }
 }
 
-// Under lock_. Not empty.
-pool_engine::wake_order pool_engine::wake_last(std::vector<local_queue*>& list, wake what) noexcept {
-    atomic<std::uint32_t>& word = list.back()->parked;
-    list.pop_back();
-    word.store(0, order::release); // pairs with the load in wait_parked()
-    return {what, word.address()};
-}
-
-void pool_engine::wait_parked(local_queue& mine) noexcept {
-    while (mine.parked.load(order::acquire) != 0) futex_wait(mine.parked.address(), 1);
-}
-
 // Under lock_.
 pool_engine::wake_order pool_engine::request_wake() noexcept {
-    if (sleepers_.load(order::relaxed) == 0) return {};
-    if (std::exchange(waking_, true)) {
-        swallowed_ = true;
-        return {};
+    if (waking_ || sleepers_.load(order::relaxed) == 0) return {};
+    waking_ = true;
+    if (asleep_ != 0) {
+        epoch_.fetch_add(1, order::release);
+        return {wake::sleeper, epoch_.address()};
     }
-    return asleep_.empty() ? take_place() : wake_last(asleep_, wake::sleeper);
+    return take_place();
 }
 
 // By those addresses alone: once the lock is released the pool may end, and be gone.
@@ -223,7 +211,8 @@ bool pool_engine::work_anywhere() const noexcept {
 }
 
 // False: the pool ends.
-bool pool_engine::sleep(local_queue& mine, bool& pass_on) noexcept {
+bool pool_engine::sleep() noexcept {
+    std::uint32_t epoch = 0;
     {
         const spin_guard guard{lock_};
         // seq_cst: pairs with the load in push_own(); the announcement comes before the last look.
@@ -232,14 +221,14 @@ bool pool_engine::sleep(local_queue& mine, bool& pass_on) noexcept {
             sleepers_.fetch_sub(1, order::relaxed);
             return !(stop_ && !work_anywhere());
         }
-        mine.parked.store(1, order::relaxed);
-        asleep_.push_back(&mine);
+        ++asleep_;
+        epoch = epoch_.load(order::relaxed);
     }
-    wait_parked(mine);
+    futex_wait(epoch_.address(), epoch);
     const spin_guard guard{lock_};
+    --asleep_;
     sleepers_.fetch_sub(1, order::relaxed);
     waking_ = false; // before we search: see invariant W
-    pass_on = std::exchange(swallowed_, false);
     return true;
 }
 
@@ -248,10 +237,10 @@ void pool_engine::thread_main(unsigned slot, bool woken) noexcept {
     {
         locals mine;
         execution& e = current();
+        e = {};
         posted_here here{*this};
         local_queue& mine_here = queues_[slot];
         mine_here.here = &here;
-        e = {};
         e.worker = this;
         e.locals = &mine;
         e.slot = slot;
@@ -270,8 +259,8 @@ void pool_engine::thread_main(unsigned slot, bool woken) noexcept {
                     count_out(slot); // it does not leave by itself
                 if (surplus_.load(order::relaxed) != 0) woken = park(slot);
             } else {
-                woken = false;
-                if (!sleep(mine_here, woken)) break;
+                woken = true;
+                if (!sleep()) break;
             }
         }
         mine.clear();
@@ -331,16 +320,16 @@ void pool_engine::refuse_slots(work_queue& found) noexcept {
 }
 
 void pool_engine::request_stop() noexcept {
-    std::vector<local_queue*> asleep;
     std::vector<local_queue*> spares;
     {
         const spin_guard guard{lock_};
-        stop_ = true; // from here on nobody is added
-        asleep.swap(asleep_);
+        stop_ = true;
+        epoch_.fetch_add(1, order::release);
         spares.swap(parked_);
+        for (local_queue* q : spares) q->parked.store(0, order::release);
     }
-    for (std::vector<local_queue*>* const list : {&asleep, &spares})
-        while (!list->empty()) futex_wake(wake_last(*list, wake::parked).address);
+    futex_wake_all(epoch_.address());
+    for (local_queue* q : spares) futex_wake(q->parked.address());
 }
 
 void pool_engine::on_idle() noexcept {

@@ -30,8 +30,8 @@ unsigned number_this_thread() noexcept;
 /// `injected_lock_` alone, a batch to its own queue. What a worker posts goes to that queue, what it forks to
 /// its deque; others steal from both. Locks are taken in the order lane, injected_lock_, lock_.
 ///
-/// Invariant W: if work is queued and a worker sleeps, a wake is under way (`waking_`: somebody has been taken
-/// off `asleep_`), or a worker that is awake has yet to look everywhere. It holds because
+/// Invariant W: if work is queued and a worker sleeps, a wake is under way (`epoch_` has changed since the
+/// sleepers read it), or a worker that is awake has yet to look everywhere. It holds because
 ///   - whoever adds to the inbox, and whoever goes to sleep, does so under `lock_`; what leaves the inbox is
 ///     under the same lock counted as in the injector, so that one of the two counts tells a worker that is
 ///     about to sleep of it. Outside of that lock the counts only fall, by the hand of a worker that is awake
@@ -44,8 +44,8 @@ unsigned number_this_thread() noexcept;
 ///     both can miss. Sizes fall under the queue's lock only, and wake nobody. Likewise a worker that forks:
 ///     it stores its deque's end, seq_cst, and then reads `sleepers_`;
 ///   - a wake is swallowed only while another is under way. Its receiver clears `waking_` under `lock_`, so
-///     that it sees what was queued before, searches, and if it finds work, and a wake was swallowed, it looks
-///     everywhere once more and passes the wake on.
+///     that it sees what was queued before, searches, and if it finds work it looks everywhere once more and
+///     passes the wake on.
 ///
 /// Blocking: a thread in a `blocking_region` lets a spare one take its place. The place is offered as if a
 /// worker slept there: it is in `sleepers_`, and a wake that finds nobody asleep starts a spare thread, or
@@ -103,7 +103,7 @@ class pool_engine final : public engine {
         std::uint32_t left = 0;          // tasks that have ended here, still to be counted out
         std::uint32_t in_a_row = 0;      // turns while something waits in the injector
         std::uint32_t next_lane = 0;     // to look into
-        atomic<std::uint32_t> parked{0}; // its thread sleeps here: until it is 0
+        atomic<std::uint32_t> parked{0}; // a spare thread sleeps here
         fork_deque forks;
         slot_claim claim;
         posted_here* here = nullptr; // where it runs what it takes from its claim
@@ -142,11 +142,9 @@ class pool_engine final : public engine {
         return lanes_[(mine != 0 ? mine : number_this_thread()) & last_lane_];
     }
     wake_order request_wake_for_lane() noexcept;
-    bool sleep(local_queue& mine, bool& pass_on) noexcept;
+    bool sleep() noexcept;
     bool work_anywhere() const noexcept;
     wake_order request_wake() noexcept;
-    static wake_order wake_last(std::vector<local_queue*>& list, wake what) noexcept;
-    static void wait_parked(local_queue& mine) noexcept;
     void carry_out(wake_order order) noexcept;
     void wake_one() noexcept;
     void pass_wake_on() noexcept;
@@ -165,12 +163,13 @@ class pool_engine final : public engine {
     std::array<work_queue, priorities> inbox_; // guarded by lock_
     atomic<std::uint32_t> inbox_count_{0};     // changed under lock_
     bool waking_ = false;                      // guarded by lock_: a wake is under way
-    bool swallowed_ = false;                   // guarded by lock_: and another was asked for meanwhile
     bool stop_ = false;                        // guarded by lock_
+    std::uint32_t asleep_ = 0;                 // guarded by lock_: threads that sleep on epoch_
     std::uint32_t blocked_ = 0;                // guarded by lock_
     std::uint32_t extra_ = 0;                  // guarded by lock_
     std::uint32_t offered_ = 0;                // guarded by lock_
-    atomic<std::uint32_t> sleepers_{0}; // changed under lock_: who sleeps or is being woken, and offered_
+    atomic<std::uint32_t> sleepers_{0};        // changed under lock_: asleep_ + offered_
+    atomic<std::uint32_t> epoch_{0};           // changed under lock_; the futex word
 
     // On a line of its own: the workers', while the one above is also that of those who post.
     alignas(64) atomic<std::uint32_t> injected_lock_{0};
@@ -186,10 +185,8 @@ class pool_engine final : public engine {
     std::vector<post_lane> lanes_;
     const std::size_t last_lane_; // their number is a power of 2
     spare_chunks spares_;
-    std::vector<local_queue> queues_; // one for each worker, then one for each spare thread there may be
-    // Guarded by lock_; have room for all. The last one is woken first: its processor still has it in its cache.
-    std::vector<local_queue*> asleep_;
-    std::vector<local_queue*> parked_; // spares that are not needed
+    std::vector<local_queue> queues_;  // one for each worker, then one for each spare thread there may be
+    std::vector<local_queue*> parked_; // guarded by lock_; has room for all spares
     std::mutex threads_mutex_;
     bool joining_ = false;             // guarded by threads_mutex_: no more spares
     std::vector<std::thread> threads_; // guarded by threads_mutex_

@@ -134,8 +134,7 @@ MUTANTS = [
     ("pool", "sleepers are looked for without a barrier", POOL,
      "if (sleepers_.load(order::seq_cst) == 0) return {};", "if (sleepers_.load(order::relaxed) == 0) return {};"),
     ("pool", "a wake that is under way is never over", POOL, "waking_ = false; // before we search: see invariant W", ""),
-    ("pool", "a sleeper's word is not cleared", POOL, "word.store(0, order::release); // pairs with the load in wait_parked()", ""),
-    ("pool", "a swallowed wake is forgotten", POOL, "swallowed_ = true;", ""),
+    ("pool", "a swallowed wake is forgotten", POOL, "if (std::exchange(woken, false)) pass_wake_on();", "woken = false;"),
     ("pool", "who comes too late is not counted out", ENGINE, "    leave(n);\n    throw_closed();", "    throw_closed();"),
     ("pool", "the last one out wakes nobody", ENGINE, "if (before & closed_bit) futex_wake_all(live_.address());", ""),
 ]

@@ -20,7 +20,10 @@ class [[gnu::visibility("default")]] submitted : public work {
   protected:
     /// Counted in, in `owner`, when it is queued.
     submitted(worker& owner, const submit_options& options) noexcept;
-    ~submitted() {
+    ~submitted() = default;
+
+    /// At the end of one that has `owes_`.
+    void give_back() noexcept {
         leave_registry(); // it could not be made
         if (keeps_failures_) failures_->release_owner();
     }
@@ -38,6 +41,7 @@ class [[gnu::visibility("default")]] submitted : public work {
       private:
         execution& thread_; // a function, unlike a coroutine, stays on its thread
         context* const outer_;
+        bool rests_ = false; // its entry, which is the thread's
     };
 
     /// The calling task is the one that submitted this, on a thread of the same pool: it may run it itself.
@@ -52,6 +56,8 @@ class [[gnu::visibility("default")]] submitted : public work {
     /// From here on `report` works, whether the executor is still there or not.
     void keep_failures() noexcept;
     void report(const std::exception_ptr& error) const noexcept;
+
+    bool in_registry_ = false; // by an entry of its own
 
   private:
     static constexpr std::uint64_t is_scope = std::uint64_t{1} << 63;
@@ -69,7 +75,6 @@ class [[gnu::visibility("default")]] submitted : public work {
     // The id of the task that submitted it, until it begins; then its scope's address, with is_scope.
     atomic<std::uint64_t> place_{0};
 
-    bool in_registry_ = false;
     bool keeps_failures_ = false;
 };
 
@@ -78,7 +83,9 @@ template <class R>
 class submitted_base : public future_state<R>, public submitted {
   public:
     submitted_base(worker& at, const submit_options& options) noexcept
-        : future_state<R>{2}, submitted{at, options} {}
+        : future_state<R>{2}, submitted{at, options} {
+        this->owes_ = in_registry_;
+    }
 
     bool cancel(cancel_mode) noexcept override {
         if (this->word_.try_cancel()) {
@@ -104,6 +111,9 @@ class submitted_base : public future_state<R>, public submitted {
 
   protected:
     ~submitted_base() = default;
+    void end() noexcept {
+        if (this->owes_) give_back();
+    }
 
     virtual void drop_call() noexcept = 0;
     virtual void run_claimed() noexcept = 0;
@@ -142,7 +152,10 @@ class submitted_base : public future_state<R>, public submitted {
         this->finish(outcome<R>{why}); // may be the end of this object
     }
 
-    void keep_handler() noexcept override { keep_failures(); }
+    void keep_handler() noexcept override {
+        keep_failures();
+        this->owes_ = true;
+    }
     void unobserved(const std::exception_ptr& error) noexcept override { report(error); }
 };
 
@@ -154,8 +167,14 @@ class submitted_call final : public submitted_base<kept_result_t<F, Args...>>, p
 
   public:
     template <class G, class... A>
-    submitted_call(worker& at, const submit_options& options, G&& f, A&&... args)
-        : base{at, options}, call_{std::in_place, static_cast<G&&>(f), static_cast<A&&>(args)...} {
+    submitted_call(worker& at, const submit_options& options, G&& f, A&&... args) : base{at, options} {
+        try {
+            ::new (static_cast<void*>(&call_))
+                call{std::in_place, static_cast<G&&>(f), static_cast<A&&>(args)...};
+        } catch (...) {
+            this->end();
+            throw;
+        }
         this->run_ = [](work& w) noexcept { base::run_queued(static_cast<submitted_call&>(w)); };
     }
 
@@ -172,7 +191,10 @@ class submitted_call final : public submitted_base<kept_result_t<F, Args...>>, p
         from.leave();
     }
     void drop_call() noexcept override { call_.~call(); }
-    void destroy() noexcept override { delete this; }
+    void destroy() noexcept override {
+        this->end();
+        delete this;
+    }
 
     union { // until it has run, or is cancelled
         call call_;
