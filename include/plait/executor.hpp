@@ -5,6 +5,7 @@
 #include <plait/detail/function.hpp>
 #include <plait/detail/job.hpp>
 #include <plait/detail/posted.hpp>
+#include <plait/detail/submitted.hpp>
 #include <plait/future.hpp>
 
 namespace plait {
@@ -77,12 +78,19 @@ class [[gnu::visibility("default")]] in_process_executor {
         requires std::invocable<std::decay_t<F>, std::decay_t<Args>...>
     [[nodiscard]] detail::submit_future_t<detail::submit_result_t<F, Args...>, F, Args...>
     submit(F&& fn, Args&&... args) {
-        return start(submit_options{.created = {}}, std::forward<F>(fn), std::forward<Args>(args)...);
+        const submit_options none{.created = {}};
+        if constexpr (is_function<F, Args...>)
+            return start_function(none, std::forward<F>(fn), std::forward<Args>(args)...);
+        else
+            return start(none, std::forward<F>(fn), std::forward<Args>(args)...);
     }
     template <class F, class... Args>
         requires std::invocable<std::decay_t<F>, std::decay_t<Args>...>
     [[nodiscard]] detail::submit_future_t<detail::submit_result_t<F, Args...>, F, Args...>
     submit(const submit_options& options, F&& fn, Args&&... args) {
+        if constexpr (is_function<F, Args...>)
+            if (options.timeout == detail::nanoseconds::max())
+                return start_function(options, std::forward<F>(fn), std::forward<Args>(args)...);
         return start(options, std::forward<F>(fn), std::forward<Args>(args)...);
     }
 
@@ -151,7 +159,16 @@ class [[gnu::visibility("default")]] in_process_executor {
         return false;
     }
 
+    /// The worker of an executor that counts functions in when it queues them, by `count_in_and_post`; throws
+    /// shutdown_error. Null: the others count them in first, by admit().
+    virtual detail::worker* counting_queue() { return nullptr; }
+    virtual void count_in_and_post(detail::work& w) { static_cast<void>(w); }
+
   private:
+    template <class F, class... Args>
+    static constexpr bool is_function =
+        !detail::is_task<std::invoke_result_t<std::decay_t<F>, std::decay_t<Args>...>>;
+
     /// Counted in; a job with an owner for its future and one for the queue.
     template <class Job, class Options, class... Call>
     Job& make_job(const Options& options, Call&&... call) {
@@ -171,6 +188,28 @@ class [[gnu::visibility("default")]] in_process_executor {
         using R = detail::submit_result_t<F, Args...>;
         detail::submit_future_t<R, F, Args...> result{detail::future_access::make<R>(j)};
         j.owner().post(j);
+        return result;
+    }
+
+    /// The same for a function without a time limit.
+    template <class F, class... Args>
+    auto start_function(const submit_options& options, F&& fn, Args&&... args) {
+        using call = detail::submitted_call<std::decay_t<F>, std::decay_t<Args>...>;
+        using R = detail::submit_result_t<F, Args...>;
+        detail::worker* const queue = counting_queue();
+        auto& c = queue ? *new call{*queue, options, std::forward<F>(fn), std::forward<Args>(args)...}
+                        : make_job<call>(options, std::forward<F>(fn), std::forward<Args>(args)...);
+        detail::submit_future_t<R, F, Args...> result{detail::future_access::make<R>(c)};
+        if (!queue) {
+            c.owner().post(c);
+            return result;
+        }
+        try {
+            count_in_and_post(c);
+        } catch (...) {
+            c.give_up();
+            throw;
+        }
         return result;
     }
 };

@@ -7,7 +7,6 @@
 #include <plait/detail/context.hpp>
 #include <plait/detail/frame.hpp>
 #include <plait/detail/invoke.hpp>
-#include <plait/detail/never.hpp>
 #include <plait/outcome.hpp>
 #include <source_location>
 #include <utility>
@@ -118,7 +117,7 @@ class [[gnu::visibility("default")]] promise_base {
     template <class A>
     decltype(auto) await_transform(A&& awaitable, std::source_location at = std::source_location::current()) {
         site_ = at;
-        scope_->node->at = at; // NOLINT(clang-analyzer-core.*): the scope is set before the first await
+        scope_->note(at); // NOLINT(clang-analyzer-core.*): the scope is set before the first await
         if constexpr (requires { static_cast<A&&>(awaitable).operator co_await(); })
             return static_cast<A&&>(awaitable).operator co_await();
         else if constexpr (requires { operator co_await(static_cast<A&&>(awaitable)); })

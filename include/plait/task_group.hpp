@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <optional>
 #include <plait/detail/child.hpp>
 #include <plait/detail/fork.hpp>
 #include <plait/detail/fragile.hpp>
@@ -45,18 +44,18 @@ class [[gnu::visibility("default")]] task_group {
             { e.admit() } -> std::same_as<detail::worker&>;
         }
     explicit task_group(Executor& ex)
-        : core_{ex.next_worker()},
+        : home_{&ex.next_worker()},
           executor_{&ex},
           admit_{[](void* e) -> detail::worker& { return static_cast<Executor*>(e)->admit(); }} {
         detail::execution& e = detail::current();
-        if (e.forks && e.worker == &core_.home() && e.scope)
-            forks_.emplace(core_, e);
+        if (e.forks && e.worker == home_ && e.scope)
+            forks_.belong_to(e);
         else
             refuse_own_loop();
     }
     ~task_group() {
         if (!admit_) return; // with_group has waited
-        if (forks_ && forks_->idle() && core_.quiet()) return;
+        if (quiet()) return;
         cancel_and_wait();
     }
     task_group(const task_group&) = delete;
@@ -89,34 +88,40 @@ class [[gnu::visibility("default")]] task_group {
     void run(F&& fn, std::source_location created = std::source_location::current()) {
         static_assert(!detail::is_task<std::invoke_result_t<std::decay_t<F>&>>,
                       "plait: task_group::run takes a function; a coroutine needs spawn");
-        if (forks_ && forks_->belongs_to(detail::current()))
-            forks_->run(std::forward<F>(fn));
+        if (forks_.belongs_to(detail::current()))
+            forks_.run(std::forward<F>(fn));
         else
             run_elsewhere(created, std::forward<F>(fn));
     }
 
     /// Stops every child, and whoever is spawned from now on. The group then ends quietly.
-    void cancel() noexcept { core_.cancel(true); }
+    void cancel() noexcept { core().cancel(true); }
 
     /// Blocks until all children have ended, running those that nobody has begun if this is a thread of their
     /// pool. Throws error_group. On a loop: logic_error; use with_group there.
     void wait() {
-        if (forks_) {
-            forks_->join();
-            if (core_.quiet()) return;
-        }
+        forks_.join();
+        if (forks_.scope() && quiet()) return;
         wait_for_children();
     }
 
   private:
     friend struct detail::group_access;
-    explicit task_group(detail::worker& home) : core_{home} {}
+    explicit task_group(detail::worker& home) : home_{&home} {}
+
+    detail::group_core& core() noexcept { return core_.get(*home_, forks_.scope()); }
+    /// No fork and no child is left, and none has failed or was stopped.
+    bool quiet() noexcept {
+        if (!forks_.idle()) return false;
+        const detail::group_core* const core = core_.if_made();
+        return !core || core->quiet();
+    }
 
     template <class F, class... Args>
     auto start(const submit_options& options, F&& fn, Args&&... args) {
         using job = detail::job<std::decay_t<F>, std::decay_t<Args>...>;
         using R = detail::submit_result_t<F, Args...>;
-        detail::worker& home = admit_ ? admit_(executor_) : core_.home();
+        detail::worker& home = admit_ ? admit_(executor_) : *home_;
         job* j = nullptr;
         try {
             j = new job{home, options, std::forward<F>(fn), std::forward<Args>(args)...};
@@ -143,8 +148,9 @@ class [[gnu::visibility("default")]] task_group {
     void wait_quietly();
     void cancel_and_wait() noexcept;
 
-    detail::group_core core_;
-    std::optional<detail::fork_group> forks_;            // made on a thread of the pool, which is to wait
+    detail::worker* home_;
+    detail::late_group_core core_;
+    detail::fork_group forks_{core_};                    // of the thread of the pool that is to wait
     void* executor_ = nullptr;                           // null: with_group's
     detail::worker& (*admit_)(void* executor) = nullptr; // counts a child in
 };
@@ -153,7 +159,7 @@ namespace detail {
 
 struct group_access {
     static task_group make(worker& home) { return task_group{home}; }
-    static group_core& core(task_group& g) noexcept { return g.core_; }
+    static group_core& core(task_group& g) noexcept { return g.core(); }
 };
 
 /// The wait of the task that `with_group` is: for the body and every child. It ends when the last one has.

@@ -47,13 +47,17 @@ class [[gnu::visibility("default")]] thread_pool final : public in_process_execu
     ~thread_pool();
 
     std::size_t concurrency() const noexcept override;
+    detail::worker& next_worker() noexcept { return *worker_; }
     void shutdown(const shutdown_options& options = {});
 
   private:
     detail::worker& pick() override;
     bool post_by_value(detail::posted_slot& slot) override;
+    detail::worker* counting_queue() override;
+    void count_in_and_post(detail::work& w) override;
     struct implementation;
     implementation* self_;
+    detail::worker* worker_; // the only one
 };
 
 } // namespace plait

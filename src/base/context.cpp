@@ -72,7 +72,7 @@ void context::stop_from(context* first, context* held) noexcept {
                 c->held_waiter_ = w;
                 if (w->bound() && !w->bound()->is_current()) {
                     // Its structure belongs to that thread. It stays held until the work below has run there.
-                    w->bound()->post(c->handover_);
+                    w->bound()->post(*::new (static_cast<void*>(&c->handover_)) handover{*c});
                 } else {
                     c->up_ = held;
                     held = c;

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <plait/detail/frame.hpp>
 
+#include "base/block_regions.hpp"
 #include "sys/direct_call.hpp"
 
 #include <array>
@@ -27,12 +28,11 @@ void free_block(void* block, std::size_t size) noexcept { ::operator delete(bloc
 
 namespace {
 
-constexpr std::size_t granule = 64;
-constexpr std::size_t classes = 32;                   // up to 2 KiB
-constexpr std::size_t depot_bytes = 32 * 1024 * 1024; // kept of all classes; the rest goes to the system
+constexpr std::size_t granule = block_regions::granule;
+constexpr std::size_t classes = block_regions::classes; // up to 2 KiB
+constexpr std::size_t depot_bytes = 32 * 1024 * 1024;   // kept of all classes; the rest goes back
 
-// Less the word that malloc adds to each: blocks then stand line by line.
-constexpr std::size_t bytes_of(std::size_t c) noexcept { return (c + 1) * granule - sizeof(void*); }
+constexpr std::size_t bytes_of(std::size_t c) noexcept { return (c + 1) * granule; }
 
 // Free blocks of one class. The list is not in the blocks: a thread that takes one that another thread has
 // freed would wait for its line. Few, so that blocks come round while they are still in the processor's
@@ -42,10 +42,6 @@ struct magazine {
     magazine* next = nullptr; // in the depot
     std::size_t count = 0;
     std::array<void*, room> blocks;
-
-    void empty_into_system(std::size_t c) noexcept {
-        while (count != 0) ::operator delete(blocks[--count], bytes_of(c));
-    }
 };
 
 // Magazines that some thread had too many of. Locked once or twice for all the blocks of one.
@@ -58,10 +54,31 @@ class depot {
         push(full_[c], m);
         return true;
     }
-    magazine* take(std::size_t c) noexcept {
+    /// With blocks in it. `empty`: one that may be filled, or null. Null: there are none to be had, or no
+    /// magazine for them; `empty` is the caller's still.
+    magazine* take(std::size_t c, magazine* empty) noexcept {
         const std::lock_guard guard{mutex_};
-        if (full_[c]) held_bytes_ -= magazine::room * bytes_of(c);
-        return pop(full_[c]);
+        if (magazine* const m = pop(full_[c])) {
+            held_bytes_ -= magazine::room * bytes_of(c);
+            if (empty) push(empty_, *empty);
+            return m;
+        }
+        magazine* m = empty ? empty : pop(empty_);
+        if (!m) m = new (std::nothrow) magazine;
+        if (!m) return nullptr;
+        m->count = regions_.take(c, m->blocks);
+        if (m->count != 0) return m;
+        if (m != empty) push(empty_, *m);
+        return nullptr;
+    }
+    /// All of its blocks back to where they came from.
+    void unload(magazine& m) noexcept {
+        const std::lock_guard guard{mutex_};
+        while (m.count != 0) give_locked(m.blocks[--m.count]);
+    }
+    void give(void* block) noexcept {
+        const std::lock_guard guard{mutex_};
+        give_locked(block);
     }
     void put_empty(magazine& m) noexcept {
         const std::lock_guard guard{mutex_};
@@ -83,7 +100,15 @@ class depot {
         return m;
     }
 
+    void give_locked(void* block) noexcept {
+        if (regions_.owns(block))
+            regions_.give(block);
+        else
+            ::operator delete(block);
+    }
+
     std::mutex mutex_;
+    block_regions regions_;
     magazine* empty_ = nullptr;
     std::array<magazine*, classes> full_{};
     std::size_t held_bytes_ = 0; // as if every magazine were full
@@ -107,7 +132,7 @@ class cache {
         for (std::size_t c = 0; c < classes; ++c)
             for (magazine* const m : {loaded_[c], spare_[c]})
                 if (m && !(m->count != 0 && the_depot().put(c, *m))) {
-                    m->empty_into_system(c);
+                    the_depot().unload(*m);
                     the_depot().put_empty(*m);
                 }
     }
@@ -120,7 +145,7 @@ class cache {
 
     void free(std::size_t c, void* block) noexcept {
         if ((!loaded_[c] || loaded_[c]->count == magazine::room) && !make_room(c))
-            return ::operator delete(block, bytes_of(c));
+            return the_depot().give(block);
         magazine& m = *loaded_[c];
         m.blocks[m.count++] = block;
     }
@@ -134,9 +159,9 @@ class cache {
     [[gnu::noinline]] bool reload(std::size_t c) noexcept {
         std::swap(loaded_[c], spare_[c]);
         if (loaded_[c] && loaded_[c]->count != 0) return true;
-        magazine* const m = the_depot().take(c);
+        magazine* const m = the_depot().take(c, loaded_[c]);
         if (!m) return false;
-        if (magazine* const empty = std::exchange(loaded_[c], m)) the_depot().put_empty(*empty);
+        loaded_[c] = m;
         return true;
     }
 
@@ -145,7 +170,7 @@ class cache {
         std::swap(loaded_[c], spare_[c]);
         if (loaded_[c] && loaded_[c]->count != magazine::room) return true;
         if (loaded_[c] && !the_depot().put(c, *loaded_[c])) {
-            loaded_[c]->empty_into_system(c);
+            the_depot().unload(*loaded_[c]);
             return true;
         }
         loaded_[c] = the_depot().take_empty();
@@ -171,9 +196,7 @@ cache* this_cache() noexcept {
     return c ? c : make_cache();
 }
 
-constexpr std::size_t class_of(std::size_t size) noexcept {
-    return (size + sizeof(void*) + granule - 1) / granule - 1;
-}
+constexpr std::size_t class_of(std::size_t size) noexcept { return (size + granule - 1) / granule - 1; }
 
 } // namespace
 
@@ -186,11 +209,9 @@ void* allocate_block(std::size_t size) {
 
 void free_block(void* block, std::size_t size) noexcept {
     const std::size_t c = class_of(size);
-    cache* const mine = c < classes ? this_cache() : nullptr;
-    if (mine)
-        mine->free(c, block);
-    else
-        ::operator delete(block);
+    if (c >= classes) return ::operator delete(block);
+    if (cache* const mine = this_cache()) return mine->free(c, block);
+    the_depot().give(block);
 }
 
 #endif

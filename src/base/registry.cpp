@@ -180,8 +180,8 @@ task_node* registry_chunk(std::size_t index) noexcept {
 std::size_t registry_chunk_nodes() noexcept { return chunk_nodes; }
 
 task_node& new_task_node(const char* name, std::source_location created) noexcept {
-    const context* const scope = current().scope;
-    return new_task_node(name, created, scope ? scope->node->id.load(order::relaxed) : 0);
+    context* const scope = current().scope;
+    return new_task_node(name, created, scope ? scope->entry().id.load(order::relaxed) : 0);
 }
 
 task_node& new_task_node(const char* name, std::source_location created, std::uint64_t parent) noexcept {

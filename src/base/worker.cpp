@@ -32,7 +32,7 @@ void resume(std::coroutine_handle<> h, context& scope) noexcept {
     const unsigned budget = e.budget;
     e.scope = &scope;
     e.budget = ready_budget;
-    scope.node->state.store(task_state::running, order::relaxed);
+    if (!scope.borrows_entry()) scope.node->state.store(task_state::running, order::relaxed);
     drive(h);
     e.scope = before;
     e.budget = budget;
@@ -47,7 +47,7 @@ inline void waiter::go_on() noexcept {
     assert(!e.scope && !e.next);
     e.scope = &scope;
     e.budget = ready_budget;
-    scope.node->state.store(task_state::running, order::relaxed);
+    if (!scope.borrows_entry()) scope.node->state.store(task_state::running, order::relaxed);
     std::coroutine_handle<> h = std::coroutine_handle<>::from_address(handle_);
     do {
         e.next = {};

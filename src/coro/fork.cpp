@@ -4,6 +4,7 @@
 #include "sys/futex.hpp"
 
 #include <plait/blocking_region.hpp>
+#include <utility>
 
 namespace plait::detail {
 
@@ -24,7 +25,7 @@ void fork_group::run_stolen(work& w) noexcept {
 
 void fork_group::skip(fork& f) noexcept {
     f.call_(f, fork::what::destroy);
-    core_.note_cancelled();
+    core_.if_made()->note_cancelled(); // it is stopping
 }
 
 // Runs a fork of a fork that was stolen from us. False: there is none at the moment.
@@ -36,11 +37,17 @@ void fork_group::skip(fork& f) noexcept {
 bool fork_group::help_thieves() noexcept {
     for (fork* f = newest_; f; f = f->older) {
         fork_deque* const thief = f->thief.load(order::seq_cst);
-        if (!thief || thief == thread_.forks) continue;
+        if (!thief || thief == thread_->forks) continue;
         work* const w =
             thief->steal_if(f->base, [f, thief] { return f->thief.load(order::seq_cst) == thief; });
         if (!w) continue;
+        // It may be a step of a coroutine, which is run as a worker does between two tasks.
+        execution& e = current();
+        context* const scope = std::exchange(e.scope, nullptr);
+        const unsigned budget = e.budget;
         w->run();
+        e.scope = scope;
+        e.budget = budget;
         return true;
     }
     return false;

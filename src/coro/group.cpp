@@ -9,6 +9,17 @@
 
 namespace plait::detail {
 
+void late_group_core::make(worker& home, context* body) noexcept {
+    std::uint32_t expected = none;
+    if (state_.compare_exchange(expected, in_the_making, order::acquire, order::acquire)) {
+        ::new (static_cast<void*>(&core_)) group_core{home};
+        core_.body = body;
+        state_.store(made, order::release); // with the core
+        return;
+    }
+    for (unsigned round = 0; state_.load(order::acquire) != made; ++round) system_policy::pause(round);
+}
+
 bool group_core::add(job_core& child) {
     if (ended_.load(order::acquire) != 0)
         throw std::logic_error{"task_group: spawn in a group that has ended; nobody would wait for the task"};

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <plait/detail/posted.hpp>
 
+#include "base/execution.hpp"
+
 #include <plait/detail/job.hpp>
 
 namespace plait::detail {
@@ -10,8 +12,8 @@ posted::posted(worker& owner, std::source_location created, function* f) noexcep
     unstarted_ = true;
     posted_ = true;
     priority_ = static_cast<unsigned char>(priority::normal);
-    if (const context* parent = current().scope) {
-        parent_ = parent->node->id.load(order::relaxed);
+    if (context* const parent = current().scope) {
+        parent_ = parent->entry().id.load(order::relaxed);
         deadline_ = parent->deadline;
     }
 }
@@ -37,13 +39,18 @@ void posted::end(worker& owner, const std::exception_ptr& failure) noexcept {
 posted_here::posted_here(worker& owner) noexcept
     : work{&run_slot},
       owner_{owner},
-      thread_{current()},
+      thread_{this_execution},
       node_{new_task_node(nullptr, {}, 0)},
       visible_{node_.id.load(order::relaxed) != 0} {
-    if (visible_) rest_task_node(node_);
+    if (!visible_) return;
+    rest_task_node(node_);
+    thread_.own_node = &node_;
 }
 
-posted_here::~posted_here() { free_task_node(node_); }
+posted_here::~posted_here() {
+    thread_.own_node = nullptr;
+    free_task_node(node_);
+}
 
 void posted_here::run_slot(work& w) noexcept {
     posted_here& self = static_cast<posted_here&>(w);
@@ -67,7 +74,7 @@ void posted_here::run_slot(work& w) noexcept {
         self.thread_.scope = outer;
         if (self.visible_) rest_task_node(self.node_);
     }
-    posted::end(self.owner_, failure);
+    if (failure && !is_cancellation(failure)) self.owner_.unhandled(failure, nullptr);
 }
 
 } // namespace plait::detail

@@ -10,15 +10,15 @@
 namespace plait {
 
 void task_group::cancel_and_wait() noexcept {
-    core_.cancel(true);
-    if (forks_) forks_->join();
+    core().cancel(true);
+    forks_.join();
     wait_quietly();
 }
 
 bool task_group::admit(detail::job_core& child) {
     try {
-        if (core_.add(child)) {
-            child.group = &core_;
+        if (core().add(child)) {
+            child.group = &core();
             return true;
         }
     } catch (...) {
@@ -29,7 +29,7 @@ bool task_group::admit(detail::job_core& child) {
 }
 
 void task_group::refuse_own_loop() const {
-    const detail::worker& home = core_.home();
+    const detail::worker& home = *home_;
     if (home.single_threaded() && home.is_current())
         throw std::logic_error{"task_group: its wait would block the loop that runs the children; use "
                                "co_await plait::with_group(...)"};
@@ -39,13 +39,13 @@ void task_group::wait_for_children() {
     if (!admit_) throw std::logic_error{"task_group::wait: with_group waits for its group by itself"};
     refuse_own_loop();
     wait_quietly();
-    if (auto errors = core_.take_errors(); !errors.empty()) throw error_group{std::move(errors)};
+    if (auto errors = core().take_errors(); !errors.empty()) throw error_group{std::move(errors)};
 }
 
 void task_group::wait_quietly() {
     // A thread of the pool runs what nobody has begun: it may be the only one.
-    if (detail::current().worker == &core_.home())
-        while (detail::job_core* child = core_.next_unclaimed()) {
+    if (detail::current().worker == home_)
+        while (detail::job_core* child = core().next_unclaimed()) {
             child->run_if_unclaimed();
             child->let_go();
         }
@@ -54,19 +54,19 @@ void task_group::wait_quietly() {
             : work{[](detail::work& w) noexcept { static_cast<all_gone&>(w).parker.unpark(); }} {}
         detail::parker parker;
     } last;
-    if (!core_.wait_with(last)) {
+    if (!core().wait_with(last)) {
         const blocking_region elsewhere; // other threads of the pool may have to end them
         last.parker.park();
     }
-    core_.reopen();
+    core().reopen();
 }
 
 namespace detail {
 
 bool group_join::begin(std::coroutine_handle<> h) {
-    const context& parent = running_scope();
+    context& parent = running_scope();
     body_.home = parent.home;
-    body_.node = parent.node;
+    body_.node = &parent.entry();
     body_.deadline = parent.deadline;
     body_.attempt = parent.attempt;
     core_.body = &body_; // before a canceller can find us

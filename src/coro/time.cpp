@@ -48,8 +48,9 @@ void sleep_awaiter::unlink() noexcept { bound()->remove_timer(*this); }
 void yield_awaiter::await_suspend(std::coroutine_handle<> h) {
     handle_ = h;
     scope_ = &running_scope();
-    scope_->node->awaits.store("yield", order::relaxed);
-    scope_->node->state.store(task_state::waiting, order::release);
+    task_node& entry = scope_->entry();
+    entry.awaits.store("yield", order::relaxed);
+    entry.state.store(task_state::waiting, order::release);
     scope_->home->post(*this);
 }
 
@@ -59,10 +60,10 @@ void yield_awaiter::resume_work(work& w) noexcept {
 }
 
 bool timeout_core::begin(std::coroutine_handle<> h) {
-    const context& parent = running_scope();
+    context& parent = running_scope();
     worker& home = *parent.home;
     child_.home = &home;
-    child_.node = parent.node;
+    child_.node = &parent.entry();
     child_.attempt = parent.attempt;
     timer_.deadline_ = later(home.now(), duration_);
     child_.deadline = timer_.deadline_ < parent.deadline ? timer_.deadline_ : parent.deadline;

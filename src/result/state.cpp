@@ -21,7 +21,7 @@ struct blocked_thread final : completion {
 
 } // namespace
 
-bool state_base::wait_until(time_point deadline) {
+bool state_base::wait_long(time_point deadline) {
     before_blocking(deadline);
     if (done()) return true;
     const blocking_region elsewhere; // other threads of this pool may have to end it

@@ -17,7 +17,7 @@ std::chrono::steady_clock::time_point deadline() noexcept {
 
 const char* name() noexcept {
     const detail::context* scope = detail::current().scope;
-    return scope ? scope->node->name.load(detail::order::relaxed) : nullptr;
+    return scope && !scope->borrows_entry() ? scope->node->name.load(detail::order::relaxed) : nullptr;
 }
 
 int attempt() noexcept {

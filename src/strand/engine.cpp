@@ -28,6 +28,10 @@ void engine::enter(std::uint32_t n) {
     const std::uint32_t before = live_.fetch_add(n * one, order::acq_rel);
     if (!(before & closed_bit)) return;
     leave(n);
+    throw_closed();
+}
+
+void engine::throw_closed() const {
     throw shutdown_error{std::string{kind_} + ": the executor has been shut down and takes no more tasks"};
 }
 
@@ -51,7 +55,6 @@ void engine::left(std::uint32_t before, std::uint32_t n) noexcept {
 }
 
 bool engine::close() noexcept { return !(live_.fetch_or(closed_bit, order::acq_rel) & closed_bit); }
-bool engine::closed() const noexcept { return (live_.load(order::acquire) & closed_bit) != 0; }
 
 void engine::wait_idle() noexcept {
     for (;;) {

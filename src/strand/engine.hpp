@@ -37,7 +37,11 @@ class engine : public worker {
 
     /// Lets nobody in any more. True: it was open until now.
     bool close() noexcept;
-    bool closed() const noexcept;
+    bool closed() const noexcept { return (live_.load(order::acquire) & closed_bit) != 0; }
+    /// Throws shutdown_error.
+    void refuse_if_closed() const {
+        if (closed()) throw_closed();
+    }
     /// After close(): blocks until everybody has left.
     void wait_idle() noexcept;
     /// on_idle() is called, once, when everybody has left; perhaps here and now.
@@ -74,6 +78,7 @@ class engine : public worker {
   private:
     static constexpr std::uint32_t closed_bit = 1, deferred_bit = 2, one = 4;
 
+    [[noreturn]] void throw_closed() const;
     void left(std::uint32_t before, std::uint32_t n) noexcept;
 
     const char* kind_;

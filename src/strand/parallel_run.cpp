@@ -28,6 +28,7 @@ parallel_run::parallel_run(const parallel_plan& plan, std::size_t participants, 
       caller_{&current()},
       participants_{new participant[count_]},
       able_{static_cast<std::uint32_t>(count_)} {
+    if (caller_scope_) caller_scope_->entry(); // the others of us read it
     const std::uint64_t units = (plan.items + unit_ - 1) / unit_;
     for (std::size_t i = 0; i < count_; ++i) {
         participant& p = participants_[i];

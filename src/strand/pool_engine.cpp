@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "strand/pool_engine.hpp"
 
+#include "base/execution.hpp"
 #include "strand/locals.hpp"
 #include "sys/futex.hpp"
 #include "sys/placement.hpp"
@@ -21,6 +22,7 @@ pool_engine::pool_engine(std::size_t workers, const char* name, function<void()>
       slots_{static_cast<std::uint32_t>(workers)},
       workers_{workers},
       lanes_(workers == 1 ? 1 : std::bit_ceil(2 * workers)), // one worker takes everything in order
+      last_lane_{lanes_.size() - 1},
       queues_(workers + most_spares) {
     parked_.reserve(queues_.size());
     for (local_queue& q : queues_) q.forks.belong_to(*this, sleepers_);
@@ -67,6 +69,7 @@ pool_engine::wake_order pool_engine::request_wake() noexcept {
 
 // By those addresses alone: once the lock is released the pool may end, and be gone.
 void pool_engine::carry_out(wake_order order) noexcept {
+    if (order.what == wake::nobody) return;
     if (order.address)
         futex_wake(order.address);
     else if (order.what == wake::fresh)
@@ -103,24 +106,24 @@ constinit std::atomic<unsigned> numbered_threads{0};
 
 void forget_thread_numbers() noexcept { numbered_threads.store(0, std::memory_order_relaxed); }
 
-// Each thread keeps to one, so that what it posts is taken in its order.
-post_lane& pool_engine::lane_of_this_thread() noexcept {
-    static constinit thread_local unsigned mine = 0;
-    if (mine == 0) mine = numbered_threads.fetch_add(1, std::memory_order_relaxed) + 1;
-    return lanes_[mine & (lanes_.size() - 1)];
+// Each thread keeps to one lane, so that what it posts is taken in its order.
+constinit thread_local unsigned this_thread_number = 0;
+
+unsigned number_this_thread() noexcept {
+    return this_thread_number = numbered_threads.fetch_add(1, std::memory_order_relaxed) + 1;
 }
 
-pool_engine::wake_order pool_engine::request_wake_for_lane() noexcept {
+inline pool_engine::wake_order pool_engine::request_wake_for_lane() noexcept {
     if (sleepers_.load(order::seq_cst) == 0) return {};
     const spin_guard guard{lock_};
     return request_wake();
 }
 
 bool pool_engine::post_by_value(posted_slot& s) {
-    const execution& e = current();
+    const execution& e = this_execution;
     if (e.worker == this) return false;
     if (e.scope) {
-        s.parent = e.scope->node->id.load(order::relaxed);
+        s.parent = e.scope->entry().id.load(order::relaxed);
         s.deadline = e.scope->deadline;
     }
     carry_out(lane_of_this_thread().put_on_credit(
@@ -135,8 +138,34 @@ bool pool_engine::close() noexcept {
     return first;
 }
 
+void pool_engine::count_in_and_post(work& w) {
+    const execution& e = this_execution;
+    if (e.worker == this) {
+        refuse_if_closed();
+        // Whoever has ended here and is still counted stands in for it.
+        if (std::uint32_t& left = queues_[e.slot].left; left != 0)
+            --left;
+        else
+            enter();
+        work* const single = &w;
+        return push_own(queues_[e.slot], {&single, 1});
+    }
+    if (w.priority_ == normal) {
+        posted_slot s;
+        s.hold(w);
+        try {
+            return carry_out(lane_of_this_thread().put_on_credit(
+                s, spares_, [this] { enter(post_lane::credit); },
+                [this] { return request_wake_for_lane(); }));
+        } catch (const std::bad_alloc&) { // no memory for slots
+        }
+    }
+    enter();
+    post(w);
+}
+
 void pool_engine::post(work& w) noexcept {
-    const execution& e = current();
+    const execution& e = this_execution;
     if (e.worker == this) {
         work* const single = &w;
         return push_own(queues_[e.slot], {&single, 1});
@@ -163,7 +192,7 @@ void pool_engine::post(work& w) noexcept {
 }
 
 void pool_engine::leave() noexcept {
-    const execution& e = current();
+    const execution& e = this_execution;
     if (e.worker != this) return engine::leave(1);
     if (++queues_[e.slot].left == largest_batch) count_out(e.slot);
 }
@@ -208,13 +237,14 @@ void pool_engine::thread_main(unsigned slot, bool woken) noexcept {
     {
         locals mine;
         execution& e = current();
-        posted_here here{*this};
-        queues_[slot].here = &here;
         e = {};
+        posted_here here{*this};
+        local_queue& mine_here = queues_[slot];
+        mine_here.here = &here;
         e.worker = this;
         e.locals = &mine;
         e.slot = slot;
-        e.forks = &queues_[slot].forks;
+        e.forks = &mine_here.forks;
         initialize(initializer_);
         if (woken) { // a spare one, to whom a wake has come
             const spin_guard guard{lock_};
@@ -225,6 +255,8 @@ void pool_engine::thread_main(unsigned slot, bool woken) noexcept {
             if (work* w = next(slot, turn)) {
                 if (std::exchange(woken, false)) pass_wake_on();
                 w->run();
+                if (w == &here && ++mine_here.left == largest_batch)
+                    count_out(slot); // it does not leave by itself
                 if (surplus_.load(order::relaxed) != 0) woken = park(slot);
             } else {
                 woken = true;
@@ -270,6 +302,7 @@ void pool_engine::refuse_queued() noexcept {
 void pool_engine::refuse_slots(work_queue& found) noexcept {
     slot_claim mine;
     posted_slot s;
+    s.closure = {}; // GCC 12 does not see that take() fills it
     const auto empty_claim = [&] {
         while (mine.take(s, spares_)) {
             if (s.run) {

@@ -16,6 +16,11 @@
 
 namespace plait::detail {
 
+/// From 1 on; 0: it has posted nothing yet.
+extern constinit thread_local unsigned this_thread_number
+    [[gnu::visibility("hidden"), gnu::tls_model("initial-exec")]];
+unsigned number_this_thread() noexcept;
+
 /// The threads behind thread_pool.
 ///
 /// What is posted from outside goes into lanes of slots (see post_lane), each thread's into one of them; a
@@ -39,8 +44,7 @@ namespace plait::detail {
 ///     both can miss. Sizes fall under the queue's lock only, and wake nobody. Likewise a worker that forks:
 ///     it stores its deque's end, seq_cst, and then reads `sleepers_`;
 ///   - a wake is swallowed only while another is under way. Its receiver clears `waking_` under `lock_`, so
-///   that
-///     it sees what was queued before, searches, and if it finds work it looks everywhere once more and
+///     that it sees what was queued before, searches, and if it finds work it looks everywhere once more and
 ///     passes the wake on.
 ///
 /// Blocking: a thread in a `blocking_region` lets a spare one take its place. The place is offered as if a
@@ -63,6 +67,8 @@ class pool_engine final : public engine {
     /// Enters and posts a function. False, for one of its own threads: what that posts goes to its own queue.
     /// Throws shutdown_error, bad_alloc.
     bool post_by_value(posted_slot& s);
+    /// Enters and posts a function that is to be counted in. Throws shutdown_error; bad_alloc never.
+    void count_in_and_post(work& w);
     void leave() noexcept override;
     /// As engine::close().
     bool close() noexcept;
@@ -117,7 +123,7 @@ class pool_engine final : public engine {
 
     work* next(unsigned slot, unsigned& turn) noexcept;
     work* take_own(unsigned slot) noexcept;
-    work* take_claimed(unsigned slot) noexcept;
+    work* take_claimed(local_queue& mine) noexcept;
     work* take_from_lanes(unsigned slot) noexcept;
     bool claim_more(unsigned slot) noexcept;
     void refuse_slots(work_queue& found) noexcept;
@@ -131,7 +137,10 @@ class pool_engine final : public engine {
     work* steal(unsigned slot) noexcept;
     work* steal_queued(unsigned slot) noexcept;
     bool steal_claim(unsigned slot) noexcept;
-    post_lane& lane_of_this_thread() noexcept;
+    post_lane& lane_of_this_thread() noexcept {
+        const unsigned mine = this_thread_number;
+        return lanes_[(mine != 0 ? mine : number_this_thread()) & last_lane_];
+    }
     wake_order request_wake_for_lane() noexcept;
     bool sleep() noexcept;
     bool work_anywhere() const noexcept;
@@ -174,6 +183,7 @@ class pool_engine final : public engine {
     atomic<std::uint32_t> slots_;                  // changed under lock_: how many queues_ have had a thread
     const std::size_t workers_;
     std::vector<post_lane> lanes_;
+    const std::size_t last_lane_; // their number is a power of 2
     spare_chunks spares_;
     std::vector<local_queue> queues_;  // one for each worker, then one for each spare thread there may be
     std::vector<local_queue*> parked_; // guarded by lock_; has room for all spares

@@ -6,6 +6,12 @@
 
 namespace plait::detail {
 
+// The next slot of the worker's claim.
+inline work* pool_engine::take_claimed(local_queue& mine) noexcept {
+    if (!mine.claim.take(mine.here->slot, spares_)) return nullptr;
+    return mine.here->slot.run ? mine.here : mine.here->slot.held();
+}
+
 work* pool_engine::take_own(unsigned slot) noexcept {
     local_queue& q = queues_[slot];
     if (q.size.load(order::relaxed) == 0) return nullptr;
@@ -59,16 +65,9 @@ work* pool_engine::take_injected(unsigned slot, order_of_turn turn) noexcept {
     return taken[0];
 }
 
-// The next slot of the worker's claim.
-work* pool_engine::take_claimed(unsigned slot) noexcept {
-    local_queue& mine = queues_[slot];
-    if (!mine.claim.take(mine.here->slot, spares_)) return nullptr;
-    return mine.here->slot.run ? mine.here : mine.here->slot.held();
-}
-
 work* pool_engine::take_from_lanes(unsigned slot) noexcept {
-    if (work* w = take_claimed(slot)) return w;
-    return claim_more(slot) ? take_claimed(slot) : nullptr; // a thief may have been quicker
+    if (work* w = take_claimed(queues_[slot])) return w;
+    return claim_more(slot) ? take_claimed(queues_[slot]) : nullptr; // a thief may have been quicker
 }
 
 // Slots of a lane, beginning with another one each time.
@@ -100,7 +99,7 @@ work* pool_engine::steal(unsigned slot) noexcept {
     for (std::size_t i = 1; i < slots; ++i)
         if (work* w = queues_[(slot + i) % slots].forks.steal()) return w;
     if (steal_claim(slot))
-        if (work* w = take_claimed(slot)) return w;
+        if (work* w = take_claimed(queues_[slot])) return w;
     return steal_queued(slot);
 }
 
@@ -133,9 +132,15 @@ work* pool_engine::steal_queued(unsigned slot) noexcept {
 
 work* pool_engine::next(unsigned slot, unsigned& turn) noexcept {
     local_queue& mine = queues_[slot];
+    const bool injected = anything_injected();
+    // Most of the time there is a claim, and nothing that may go before it.
+    if (!injected && mine.size.load(order::relaxed) == 0 && mine.forks.idle()) {
+        mine.in_a_row = 0;
+        if (work* w = take_claimed(mine)) return w;
+    }
     // Now and then the others first, of the priorities the lowest: those who come, or fork, again and again must
     // not keep them out.
-    mine.in_a_row = anything_injected() ? mine.in_a_row + 1 : 0;
+    mine.in_a_row = injected ? mine.in_a_row + 1 : 0;
     if (mine.in_a_row == high_share) {
         mine.in_a_row = 0;
         if (work* w = take_injected(slot, order_of_turn::lowest_first)) return w;

@@ -53,18 +53,10 @@ void spare_chunks::give(slot_chunk& c) noexcept {
     ++count_;
 }
 
-bool slot_claim::take(posted_slot& to, spare_chunks& spares) noexcept {
-    std::uint64_t word = word_.load(order::relaxed); // changed by thieves alone, but for us
-    do {
-        if (begin_of(word) != end_of(word)) continue;
-        // Told of once for a claim, not for every slot.
-        if (const std::uint32_t n = std::exchange(read_, 0); n != 0 && chunk_->done(n)) spares.give(*chunk_);
-        return false;
-        // acquire: a thief's exchange comes wholly before or after this one.
-    } while (!word_.compare_exchange(word, word + (1U << bits), order::acq_rel, order::relaxed));
-    ++read_;
-    to = chunk_->slot(begin_of(word));
-    return true;
+// There is nothing left of it. Told of once for a claim, not for every slot.
+bool slot_claim::give_up(spare_chunks& spares) noexcept {
+    if (const std::uint32_t n = std::exchange(read_, 0); n != 0 && chunk_->done(n)) spares.give(*chunk_);
+    return false;
 }
 
 bool slot_claim::steal_into(slot_claim& mine) noexcept {

@@ -120,7 +120,16 @@ class slot_claim {
     }
     /// Owner: copies the next one into `to`. False: there is none; a chunk that nobody has to read any more
     /// is given back.
-    bool take(posted_slot& to, spare_chunks& spares) noexcept;
+    bool take(posted_slot& to, spare_chunks& spares) noexcept {
+        std::uint64_t word = word_.load(order::relaxed); // changed by thieves alone, but for us
+        do {
+            if (begin_of(word) == end_of(word)) return give_up(spares);
+            // acquire: a thief's exchange comes wholly before or after this one.
+        } while (!word_.compare_exchange(word, word + (1U << bits), order::acq_rel, order::relaxed));
+        ++read_;
+        to = chunk_->slot(begin_of(word));
+        return true;
+    }
     /// A thief, into its own claim, which is empty: the older half of it, rounded up.
     bool steal_into(slot_claim& mine) noexcept;
     /// From any thread.
@@ -130,6 +139,8 @@ class slot_claim {
     }
 
   private:
+    bool give_up(spare_chunks& spares) noexcept;
+
     static constexpr unsigned bits = 10;
     static constexpr std::uint64_t mask = (1U << bits) - 1;
     static std::uint64_t pack(slot_chunk& c, std::uint64_t begin, std::uint64_t end) noexcept {

@@ -31,13 +31,14 @@ struct thread_pool::implementation {
     std::mutex ending; // one shutdown after the other; both return after the end
 };
 
-thread_pool::thread_pool(thread_pool_options options) : self_{nullptr} {
+thread_pool::thread_pool(thread_pool_options options) : self_{nullptr}, worker_{nullptr} {
     const bool chosen = options.workers != thread_pool_options::default_workers;
     if (chosen && options.workers < 1)
         throw std::invalid_argument{"thread_pool: .workers is " + std::to_string(options.workers) +
                                     "; at least 1 is needed"};
     const std::size_t workers = chosen ? static_cast<std::size_t>(options.workers) : available_processors();
     self_ = new implementation{workers, options};
+    worker_ = &*self_->engine;
     try {
         self_->engine->start();
     } catch (...) {
@@ -59,9 +60,16 @@ thread_pool::~thread_pool() {
 
 std::size_t thread_pool::concurrency() const noexcept { return self_->engine->size(); }
 
-detail::worker& thread_pool::pick() { return *self_->engine; }
+detail::worker& thread_pool::pick() { return *worker_; }
 
 bool thread_pool::post_by_value(detail::posted_slot& slot) { return self_->engine->post_by_value(slot); }
+
+detail::worker* thread_pool::counting_queue() {
+    self_->engine->refuse_if_closed(); // before the function is moved
+    return &*self_->engine;
+}
+
+void thread_pool::count_in_and_post(detail::work& w) { self_->engine->count_in_and_post(w); }
 
 void thread_pool::shutdown(const shutdown_options& options) {
     detail::pool_engine& pool = *self_->engine;

@@ -79,6 +79,27 @@ TEST(Model, Deque_PushesBetweenPopsAndSteals) {
     });
 }
 
+TEST(Model, Deque_TheNewestIsWhatPopGivesOrIsStolen) {
+    explored("deque: look at the newest and pop, against two steals", [] {
+        deque<item> d;
+        std::array<item, 2> items;
+        for (item& i : items) push(d, i);
+        thread thief{"thief", [&d] {
+                         for (int n = 0; n < 2; ++n)
+                             if (item* i = d.steal()) i->take();
+                     }};
+        for (int n = 0; n < 2; ++n) {
+            item* const newest = d.newest();
+            item* const popped = newest ? d.pop() : nullptr;
+            check(!popped || popped == newest, "pop gives another one than was on top");
+            if (popped) popped->take();
+        }
+        thief.join();
+        while (item* i = d.pop()) i->take();
+        for (const item& i : items) check(i.taken == 1, "an item was lost");
+    });
+}
+
 TEST(Model, Deque_WhoSleepsHasSeenNothingToTake) {
     // What a pool does: the owner pushes and looks for sleepers, a thief announces itself and looks once more.
     explored("deque: push against going to sleep", [] {

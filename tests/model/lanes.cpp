@@ -34,7 +34,9 @@ void put(post_lane& lane, spare_chunks& spares, item& i) {
 // Whatever a claim holds.
 int empty(slot_claim& claim, spare_chunks& spares) {
     int n = 0;
-    for (posted_slot s; claim.take(s, spares); ++n) {
+    posted_slot s;
+    s.closure = {}; // GCC 12 does not see that take() fills it
+    for (; claim.take(s, spares); ++n) {
         item& i = static_cast<item&>(*s.held());
         check(i.content.value() == 7, "a slot that was not finished");
         check(++i.taken == 1, "a slot was taken twice");

@@ -9,6 +9,7 @@
 #include <plait/detail/posted.hpp>
 #include <plait/errors.hpp>
 
+#include "base/parker.hpp"
 #include "shadow/std_threads.hpp"
 #include "strand/pool_engine.hpp"
 #undef thread
@@ -112,6 +113,39 @@ TEST(Model, Pool_TwoWorkersShareWhatIsPosted) {
             other.join();
             p.shutdown();
             check(runs.load() == 3);
+        });
+    std::printf("model: %s\n", r.summary().c_str());
+    EXPECT_TRUE(r) << r.story();
+}
+
+// A low one goes another way than what is posted, and is looked for later: its worker may be held up before.
+struct low_one : plait::detail::work {
+    low_one(pool_engine& e, plait::detail::parker& p) noexcept : work{&told}, engine{e}, ran{p} {
+        unstarted_ = true;
+        priority_ = 2;
+    }
+    static void told(work& w) noexcept {
+        low_one& self = static_cast<low_one&>(w);
+        pool_engine& engine = self.engine;
+        self.ran.unpark();
+        engine.leave();
+    }
+    pool_engine& engine;
+    plait::detail::parker& ran;
+};
+
+// The second wake comes while the first is under way; who receives that is held up until the other has run.
+TEST(Model, Pool_ASwallowedWakeIsPassedOn) {
+    plait::testing::model::swap_with_thread(&plait::detail::current(), sizeof(plait::detail::execution));
+    const plait::testing::exploration r = plait::testing::explore(
+        {.name = "pool: a task that waits for another one", .random_schedules = 3000, .seed = 7}, [] {
+            plait::detail::parker ran;
+            pool p{2};
+            low_one second{*p.engine, ran};
+            p.engine->engine::enter();
+            p.post([&ran] { ran.park(); });
+            p.engine->post(second);
+            p.shutdown();
         });
     std::printf("model: %s\n", r.summary().c_str());
     EXPECT_TRUE(r) << r.story();

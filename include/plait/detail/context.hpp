@@ -34,7 +34,7 @@ class stop_callback_node;
 /// From W on, a wait can be found by cancellers and completers on any thread; see `waiter` for who wins.
 class [[gnu::visibility("default")]] context {
   public:
-    context() noexcept : handover_{*this} {}
+    context() noexcept {}
 
     /// Stops this scope and every scope that it waits for, depth first, without recursion. Idempotent.
     /// Threads:  any, as long as the scope has not ended.
@@ -70,6 +70,22 @@ class [[gnu::visibility("default")]] context {
 
     worker* home = nullptr;    // where the task runs; changed by the task itself alone (resume_on)
     task_node* node = nullptr; // its entry in the registry, or its caller's
+
+    /// Its entry, for whoever writes there or creates a child: one that has none yet is given it. By the task.
+    task_node& entry() noexcept {
+        if (enter) [[unlikely]]
+            enter(*this);
+        return *node;
+    }
+    /// It has none yet, and `node` is that of a task that it is part of.
+    bool borrows_entry() const noexcept { return enter != nullptr; }
+    /// The task has reached that await.
+    void note(std::source_location at) noexcept {
+        site = at;
+        if (!enter) node->at = at;
+    }
+    void (*enter)(context&) noexcept = nullptr; // gives it one; see join
+    std::source_location site{};
     time_point deadline = time_point::max();
     time_point overdue_at = time_point::max(); // see stop_due()
     int attempt = 1;
@@ -95,7 +111,10 @@ class [[gnu::visibility("default")]] context {
     struct handover : work {
         explicit handover(context& c) noexcept : work{&continue_stop}, self{c} {}
         context& self;
-    } handover_; // carries `held` to the only worker that may unlink W
+    };
+    union {                 // made when it is needed
+        handover handover_; // carries `held` to the only worker that may unlink W
+    };
 
     atomic<std::uint32_t> callbacks_lock_{0};
     stop_callback_node* callbacks_ = nullptr; // guarded by callbacks_lock_
@@ -118,6 +137,7 @@ class [[gnu::visibility("default")]] waiter : public work {
 
     /// Takes a place in the running task's scope. False: the scope is stopped; do not suspend. Throws
     /// logic_error outside of a task.
+    /// `what` it waits for, in its entry; null: that stays as it is.
     bool arm(std::coroutine_handle<> h, const char* what, worker* bound = nullptr);
 
     /// Under the structure's lock: from now on completers may find it. False: cancelled meanwhile; do not
@@ -178,6 +198,9 @@ class [[gnu::visibility("default")]] waiter : public work {
     // For a structure whose lock guards the word too, since its `withdraw` takes it: these are called under
     // that lock, and need no atomic read-modify-write of the word.
 
+    bool arm_in(context& scope, std::coroutine_handle<> h, const char* what) noexcept {
+        return arm_as(stage::arming, scope, h, what, nullptr);
+    }
     /// arm() and pend() in one step; `scope` is the running task's. False: the scope is stopped.
     bool arm_pending(context& scope, std::coroutine_handle<> h, const char* what, worker* bound) noexcept {
         return arm_as(stage::pending, scope, h, what, bound);
@@ -206,10 +229,10 @@ class [[gnu::visibility("default")]] waiter : public work {
 
   private:
     enum class stage : std::uint32_t { arming, pending, done, cancelled };
+    bool arm_as(stage s, context& scope, std::coroutine_handle<> h, const char* what, worker* bound) noexcept;
     static void resume_work(work& w) noexcept;
     void go_on() noexcept;
     void go_on_unless_held() noexcept;
-    bool arm_as(stage s, context& scope, std::coroutine_handle<> h, const char* what, worker* bound) noexcept;
 
     atomic<stage> word_{stage::arming};
     // Set when it is armed; most awaits of sockets never are.
@@ -224,12 +247,14 @@ inline bool waiter::arm_as(stage s, context& scope, std::coroutine_handle<> h, c
     handle_ = h.address();
     bound_ = bound;
     word_.store(s, order::relaxed);
-    task_node& node = *scope.node;
-    node.awaits.store(what, order::relaxed);
-    node.state.store(task_state::waiting, order::release);
+    task_node* const node = what ? &scope.entry() : nullptr;
+    if (node) {
+        node->awaits.store(what, order::relaxed);
+        node->state.store(task_state::waiting, order::release);
+    }
     if (scope.arm(*this)) return true;
     word_.store(stage::cancelled, order::relaxed);
-    node.state.store(task_state::running, order::release);
+    if (node) node->state.store(task_state::running, order::release);
     return false;
 }
 

@@ -67,6 +67,13 @@ class deque {
         return item;
     }
 
+    /// Owner: what pop() would give, if nobody steals it: an address to compare, no more.
+    T* newest() const noexcept {
+        const std::int64_t bottom = bottom_.load(order::relaxed);
+        if (top_.load(order::relaxed) >= bottom) return nullptr;
+        return ring_.load(order::relaxed)->slot(bottom - 1).load(order::relaxed);
+    }
+
     /// Anybody: what was pushed first; null if there is nothing, or somebody else was quicker.
     T* steal() noexcept {
         return steal_if(0, [] { return true; });
@@ -85,6 +92,8 @@ class deque {
 
     /// Anybody.
     bool empty() const noexcept { return top_.load(order::seq_cst) >= bottom_.load(order::seq_cst); }
+    /// Owner: is there nothing to pop?
+    bool idle() const noexcept { return top_.load(order::relaxed) >= bottom_.load(order::relaxed); }
     /// Owner: the position of what it pushes next.
     std::int64_t position() const noexcept { return bottom_.load(order::relaxed); }
 

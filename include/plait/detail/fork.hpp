@@ -76,27 +76,32 @@ struct fork_of final : fork, pooled {
     };
 };
 
-/// The forks of one task_group: made, taken back and waited for by one thread of a pool.
+/// The forks of one task_group: made, taken back and waited for by one thread of a pool. Elsewhere there can be
+/// none: then it belongs to no thread.
 ///
 /// `pending_` counts those that this thread has forked and not taken back. When its deque gives none back any
 /// more they are with thieves, and `ended_` counts those that are through. For a fork that is not stolen
 /// nothing atomic is written but the deque's own words.
 class [[gnu::visibility("default")]] fork_group {
   public:
-    /// On a thread of a pool, in a task.
-    fork_group(group_core& core, execution& thread) noexcept : core_{core}, thread_{thread} {
-        const context& parent = *thread.scope;
-        scope_.home = thread.worker;
-        scope_.node = parent.node;
-        scope_.deadline = parent.deadline;
-        scope_.attempt = parent.attempt;
-        core.body = &scope_; // so that a canceller finds it
-    }
+    explicit fork_group(late_group_core& core) noexcept : core_{core} {}
     fork_group(const fork_group&) = delete;
     fork_group& operator=(const fork_group&) = delete;
 
-    bool belongs_to(const execution& e) const noexcept { return &e == &thread_; }
+    /// On a thread of a pool, in a task: from now on it can fork.
+    void belong_to(execution& thread) noexcept {
+        thread_ = &thread;
+        const context& parent = *thread.scope;
+        context& mine = *::new (static_cast<void*>(&scope_)) context;
+        mine.home = thread.worker;
+        mine.node = parent.node;
+        mine.deadline = parent.deadline;
+        mine.attempt = parent.attempt;
+    }
+    bool belongs_to(const execution& e) const noexcept { return &e == thread_; }
     bool idle() const noexcept { return pending_ == 0; }
+    /// That of all forks, which a canceller has to find; null if there can be none.
+    context* scope() noexcept { return thread_ ? &scope_ : nullptr; }
 
     template <class F>
     void run(F&& fn) {
@@ -108,7 +113,7 @@ class [[gnu::visibility("default")]] fork_group {
         if (!f) f = new forked{*this, false, static_cast<F&&>(fn)};
         f->older = newest_;
         newest_ = f;
-        if (thread_.forks->fork(*f))
+        if (thread_->forks->fork(*f))
             ++pending_;
         else
             take_back(*f);
@@ -119,12 +124,12 @@ class [[gnu::visibility("default")]] fork_group {
         // Elsewhere, after the task has moved: the others of the pool have to end them.
         const bool here = pending_ == 0 || belongs_to(current());
         while (here && pending_ != 0) {
-            work* const w = thread_.forks->pop();
+            work* const w = thread_->forks->pop();
             if (!w) break;
             if (!w->forked_ || static_cast<fork&>(*w).group != this) {
                 // Another's, that this task has forked since: not to be waited for here. It fits, for it has
                 // just been there.
-                (void)thread_.forks->fork(*w);
+                (void)thread_->forks->fork(*w);
                 break;
             }
             --pending_;
@@ -145,32 +150,34 @@ class [[gnu::visibility("default")]] fork_group {
     static void run_stolen(work& w) noexcept;
     void take_back(fork& f) noexcept {
         newest_ = f.older;
-        context* const outer = thread_.scope;
-        call(f, thread_);
-        thread_.scope = outer;
+        context* const outer = thread_->scope;
+        call(f, *thread_);
+        thread_->scope = outer;
         if (f.release_) f.release_(f);
     }
     void call(fork& f, execution& thread) noexcept {
         thread.scope = &scope_;
-        if (core_.stopping()) return skip(f);
+        if (group_core* const core = core_.if_made(); core && core->stopping()) return skip(f);
         try {
             f.call_(f, fork::what::run);
         } catch (...) {
-            core_.note(std::current_exception());
+            core_.get(*thread.worker, &scope_).note(std::current_exception());
         }
     }
     void skip(fork& f) noexcept;
     void wait_for_thieves() noexcept;
     bool help_thieves() noexcept;
 
-    group_core& core_;
-    execution& thread_;
+    late_group_core& core_;
+    execution* thread_ = nullptr;
     std::uint32_t pending_ = 0;
     std::uint32_t used_ = 0;
     fork* newest_ = nullptr;
     atomic<std::uint32_t> ended_{0}; // a futex word; the highest bit: the owner sleeps
-    context scope_;                  // of every fork
-    std::array<place, 2> places_;    // the first `used_` are taken
+    union {
+        context scope_; // of every fork, if there can be any
+    };
+    std::array<place, 2> places_; // the first `used_` are taken
 };
 
 inline fork::fork(fork_group& g, call* c, release* r) noexcept

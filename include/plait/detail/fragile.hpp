@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <plait/detail/never.hpp>
+#include <plait/detail/invoke.hpp>
 #include <plait/future.hpp>
 #include <type_traits>
 

@@ -30,6 +30,7 @@ struct completion {
 ///     dropped    the future is gone: nobody will ask for the result
 ///     cancelled  the task never ran, or ended by `cancelled`
 ///     started    the task was claimed: by the worker that runs it, or by the waiter that helps
+///     stopping   a canceller uses what the running task has on its stack: it is not complete before that ends
 ///
 /// Whoever sets `started` runs the task; whoever sets `cancelled` before that completes it in its stead:
 /// exactly one.
@@ -38,7 +39,7 @@ class future_word {
   public:
     using word = std::uint32_t;
     static constexpr word ready = 1, waiting = 2, locked = 4, dropped = 8, cancelled = 16, started = 32;
-    static constexpr word owner = 64;
+    static constexpr word stopping = 64, owner = 128;
 
     explicit future_word(word owners) noexcept : word_{owners * owner} {}
 
@@ -58,10 +59,28 @@ class future_word {
         return last(word_.fetch_sub(owner, order::acq_rel));
     }
 
+    /// By the future that gives up its share of what is complete: nobody else has one, so that none need be
+    /// counted down.
+    bool is_last_of_ready() const noexcept {
+        const word s = load();
+        return (s & (ready | locked)) == ready && last(s);
+    }
+
     /// Claims the task. False: cancelled, or claimed by another.
     bool try_start() noexcept { return try_set(started); }
     /// Cancels a task that nobody has claimed. True: the caller completes it.
     bool try_cancel() noexcept { return try_set(cancelled | started); }
+
+    /// By a canceller: from now on the task, which runs, cannot be complete before end_stop(). False: it is
+    /// not running, or another canceller is at it.
+    bool begin_stop() noexcept {
+        word s = load();
+        while ((s & (started | cancelled | ready | stopping)) == started)
+            if (word_.compare_exchange(s, s | stopping, order::acq_rel, order::acquire)) return true;
+        return false;
+    }
+    // release: pairs with the acquire in complete(), after which what we have used may be gone.
+    void end_stop() noexcept { word_.fetch_sub(stopping, order::release); }
 
     enum class added : unsigned char { linked, ready, refused };
     /// Leaves `c` to be told, unless the result is there already or `c` refuses.
@@ -106,7 +125,7 @@ class future_word {
     completed complete(word flags) noexcept {
         word s = load();
         for (unsigned round = 0;;) {
-            if (s & locked) {
+            if (s & (locked | stopping)) {
                 Policy::pause(round++);
                 s = load();
             } else if (s & waiting) {

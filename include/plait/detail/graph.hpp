@@ -5,7 +5,6 @@
 #include <plait/detail/atomic.hpp>
 #include <plait/detail/frame.hpp>
 #include <plait/detail/invoke.hpp>
-#include <plait/detail/never.hpp>
 #include <plait/detail/work.hpp>
 #include <plait/task.hpp>
 

@@ -57,7 +57,7 @@ class [[gnu::visibility("default")]] group_core {
     void reopen() noexcept { members_.store(1, order::relaxed); }
     void end() noexcept { ended_.store(1, order::release); }
 
-    context* body = nullptr; // the body's scope, while it runs
+    context* body = nullptr; // the body's scope, while it runs, or that of all forks
 
   private:
     worker* home_;
@@ -74,6 +74,38 @@ class [[gnu::visibility("default")]] group_core {
     work* last_ = nullptr;                           // written before the owner's own count goes
     std::exception_ptr first_error_;                 // guarded by lock_: it needs no memory
     std::vector<std::exception_ptr> further_errors_; // guarded by lock_
+};
+
+/// A group's core, made when the first one asks for it: a group that only forks, and whose forks all return,
+/// has none.
+///
+/// Threads:  any; two that ask for the first time at once get the same.
+class [[gnu::visibility("default")]] late_group_core {
+  public:
+    late_group_core() noexcept {} // the memory is left as it is
+    late_group_core(const late_group_core&) = delete;
+    late_group_core& operator=(const late_group_core&) = delete;
+    ~late_group_core() {
+        if (state_.load(order::acquire) == made) core_.~group_core();
+    }
+
+    /// `home`, `body`: what it begins with.
+    group_core& get(worker& home, context* body) noexcept {
+        // acquire: pairs with make().
+        if (state_.load(order::acquire) != made) make(home, body);
+        return core_;
+    }
+    /// Null: nobody has asked yet, so there is nobody in it, nothing has failed, and it is not stopping.
+    group_core* if_made() noexcept { return state_.load(order::acquire) == made ? &core_ : nullptr; }
+
+  private:
+    static constexpr std::uint32_t none = 0, in_the_making = 1, made = 2;
+    void make(worker& home, context* body) noexcept;
+
+    atomic<std::uint32_t> state_{none};
+    union {
+        group_core core_; // if made
+    };
 };
 
 } // namespace plait::detail

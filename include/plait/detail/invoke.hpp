@@ -8,6 +8,10 @@
 
 namespace plait::detail {
 
+/// For a static_assert that fails when, and only when, its template is used.
+template <class>
+inline constexpr bool never = false;
+
 template <class C, class Member, class Object, class... Args>
 constexpr decltype(auto) invoke_member(Member C::* member, Object&& object, Args&&... args) {
     auto&& target = [&]() -> decltype(auto) {

@@ -14,9 +14,11 @@ class join;
 struct join_child : work {
     join_child() noexcept : work{nullptr} {}
 
-    context scope;
-    join* parent = nullptr;
+    struct child_scope : context {
+        join* parent = nullptr;
+    } scope;
     std::coroutine_handle<> frame;
+    std::uint32_t owes = 0; // siblings that ended here before it began, and are counted out with it
     bool ran = false;
 };
 
@@ -38,7 +40,9 @@ enum class child_end : unsigned char { value, failure, cancelled };
 ///
 /// On a pool they are forks: the first goes on where the parent leaves off, the others wait in the thread's
 /// deque, the second on top, for this thread or for thieves. So a tree of gathers is walked depth first, and
-/// no more of it is alive than its depth.
+/// no more of it is alive than its depth. Where a child ends, the next one begins at once if the deque gives
+/// it back: that nobody has stolen it, its address on top says, and for a child that is not stolen nothing is
+/// counted. A forked child has an entry in the registry only from its first wait on (enter_registry).
 class [[gnu::visibility("default")]] join : public waiter {
   public:
     enum class mode : unsigned char {
@@ -85,11 +89,14 @@ class [[gnu::visibility("default")]] join : public waiter {
   private:
     static void begin_child(work& w) noexcept;
     static void frame_ended(work& w) noexcept;
+    static void enter_registry(context& c) noexcept;
     bool may_begin(join_child& c) noexcept;
     void fork_children(execution& e, std::size_t n) noexcept;
     void begin_next() noexcept;
-    bool count_out(join_child& c, child_end how) noexcept;
-    void go_on_from_child() noexcept;
+    void note_end(join_child& c, child_end how) noexcept;
+    void note_decision(join_child& c, child_end how) noexcept;
+    bool count_out(join_child& c) noexcept;
+    void go_on_from_child(execution& e) noexcept;
     void stop_children() noexcept;
 
     std::size_t count_ = 0;

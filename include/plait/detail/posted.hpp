@@ -80,7 +80,7 @@ posted_slot by_value(const F& fn, std::source_location created) noexcept {
 }
 
 /// One thread's place for running such functions, one at a time: a scope and an entry in the registry that
-/// serve them all.
+/// serve them all. Who runs it counts the function out of its executor.
 class [[gnu::visibility("default")]] posted_here : public work {
   public:
     /// On the thread itself; `owner` is whom its functions were posted to.

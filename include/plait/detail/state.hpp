@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <optional>
+#include <new>
 #include <plait/detail/chrono.hpp>
 #include <plait/detail/frame.hpp>
 #include <plait/detail/future_word.hpp>
 #include <plait/outcome.hpp>
+#include <utility>
 
 namespace plait {
 
@@ -38,7 +39,7 @@ class [[gnu::visibility("default")]] state_base {
     /// Blocks until done or until the deadline; true if done. Without a deadline it first runs the task here,
     /// if it is a child of the calling task that nobody has begun. Throws logic_error where waiting could
     /// never end.
-    bool wait_until(time_point deadline);
+    bool wait_until(time_point deadline) { return done() || wait_long(deadline); }
 
     using added = future_word<>::added;
     added add_hook(completion& c) noexcept { return word_.add_hook(c); }
@@ -50,6 +51,10 @@ class [[gnu::visibility("default")]] state_base {
     }
     /// The future goes: nobody will ask for the result. A failure that is still in it is reported.
     void abandon() noexcept {
+        if (word_.is_last_of_ready()) {
+            if (unread_) report_unread();
+            return destroy();
+        }
         if ((word_.drop() & word_t::ready) && unread_) report_unread();
         release_owner();
     }
@@ -82,9 +87,14 @@ class [[gnu::visibility("default")]] state_base {
     void complete(const std::exception_ptr& error, bool was_cancelled) noexcept;
 
     word_t word_;
-    bool unread_ = false; // it holds a failure; the producer's until it is complete, then the future's
+    // The producer's until it is complete, then the future's:
+    bool unread_ = false; // it holds a failure
+    bool stored_ = false; // it holds a result
+    // For whoever destroys it: there is more to give back than memory. Here, on the line that is looked at anyway.
+    bool owes_ = false;
 
   private:
+    bool wait_long(time_point deadline);
     void complete_failed() noexcept;
     void report_unread() noexcept;
 };
@@ -93,35 +103,49 @@ class [[gnu::visibility("default")]] state_base {
 template <class T>
 class future_state : public state_base {
   public:
-    using state_base::state_base;
+    explicit future_state(unsigned owners) noexcept : state_base{owners} {}
 
     /// Requires done(). Leaves nothing behind.
     T take() { return take_outcome().value(); }
     outcome<T> take_outcome() noexcept {
-        outcome<T> result{std::move(*result_)};
-        result_.reset();
+        outcome<T> result{std::move(result_)};
+        drop_result();
         unread_ = false;
         return result;
     }
     /// Requires done().
-    bool failed() const noexcept { return !result_->has_value(); }
+    bool failed() const noexcept { return !result_.has_value(); }
 
   protected:
-    ~future_state() = default;
+    ~future_state() { drop_result(); }
 
     void finish(outcome<T>&& result) noexcept {
-        result_.emplace(std::move(result));
-        if (result_->has_value())
+        store([&result] { return outcome<T>{std::move(result)}; });
+        finish_stored();
+    }
+    /// What `make` gives, where it stays; finish_stored() then publishes it.
+    template <class Make>
+    void store(Make make) noexcept {
+        ::new (static_cast<void*>(&result_)) outcome<T>(make());
+        stored_ = true;
+    }
+    void finish_stored() noexcept {
+        if (result_.has_value())
             complete(nullptr, false);
         else
-            complete(result_->error(), is_cancelled(result_->error()));
+            complete(result_.error(), is_cancelled(result_.error()));
     }
 
-    const std::exception_ptr& failure() const noexcept final { return result_->error(); }
+    const std::exception_ptr& failure() const noexcept final { return result_.error(); }
 
   private:
     static bool is_cancelled(const std::exception_ptr& error) noexcept;
-    std::optional<outcome<T>> result_;
+    void drop_result() noexcept {
+        if (std::exchange(stored_, false)) result_.~outcome();
+    }
+    union { // there if stored_ says so
+        outcome<T> result_;
+    };
 };
 
 /// Is it a `plait::cancelled`?

@@ -14,6 +14,7 @@ class context;
 class fork_deque;
 class job_core;
 class locals;
+struct task_node;
 class timer;
 
 /// Where an executor's failures go that nobody awaits. Counted: the future that is dropped unread may have
@@ -124,7 +125,8 @@ struct execution {
     unsigned slot = 0;                   // which thread of a pool this is
     detail::fork_deque* forks = nullptr; // what this thread of a pool has forked
     bool blocking = false;               // in a blocking_region
-    const execution* outer = nullptr;    // what the thread did before it came to drive this worker
+    task_node* own_node = nullptr; // an entry in the registry that this thread keeps; in use if it has an id
+    const execution* outer = nullptr; // what the thread did before it came to drive this worker
 
     /// Is this thread one of w's? Also while a task of w drives another worker, a `serial` say.
     bool runs(const detail::worker& w) const noexcept {

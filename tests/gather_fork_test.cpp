@@ -1,0 +1,192 @@
+// SPDX-License-Identifier: Apache-2.0
+// Children of a gather on a pool: what is seen of them, whom they belong to, and that others have their turn.
+#include <plait/errors.hpp>
+#include <plait/gather.hpp>
+#include <plait/task_group.hpp>
+#include <plait/this_task.hpp>
+#include <plait/thread_pool.hpp>
+#include <plait/time.hpp>
+#include <plait/trace.hpp>
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <latch>
+#include <regex>
+#include <stdexcept>
+#include <string>
+#include <vector>
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+namespace {
+
+using namespace std::chrono_literals;
+using plait::task;
+
+std::string dumped() {
+    const int fd = ::memfd_create("dump", MFD_CLOEXEC);
+    plait::dump_tasks(fd);
+    std::string text(static_cast<std::size_t>(std::max<off_t>(0, ::lseek(fd, 0, SEEK_END))), '\0');
+    EXPECT_EQ(::pread(fd, text.data(), text.size(), 0), static_cast<ssize_t>(text.size()));
+    ::close(fd);
+    return text;
+}
+
+task<int> sleeper() {
+    co_await plait::sleep_for(1h);
+    co_return 0;
+}
+task<int> busy(std::latch& begun, std::latch& go_on) {
+    begun.count_down();
+    go_on.wait();
+    co_return 1;
+}
+task<int> two(task<int> a, task<int> b) {
+    auto [x, y] = co_await plait::gather(std::move(a), std::move(b));
+    co_return x + y;
+}
+
+// The inner gather has no entry while its children only compute; when one waits it is entered with that one.
+TEST(GatherForks, AreSeenFromTheirFirstWaitOnWithWhoGathersThem) {
+    plait::thread_pool pool{{.workers = 2}};
+    std::latch begun{1};
+    std::latch go_on{1};
+    auto f =
+        pool.submit({.name = "root"}, [&] { return two(two(sleeper(), sleeper()), busy(begun, go_on)); });
+    begun.wait();
+    const std::regex expected{"plait: 4 live tasks\n"
+                              "#[0-9]+ 'root' waiting for gather,.*gather_fork_test.*\n"
+                              "  #[0-9]+ waiting for gather,.*at .*gather_fork_test.*\n"
+                              "    #[0-9]+ waiting for sleep.*at .*gather_fork_test.*\n"
+                              "    #[0-9]+ waiting for sleep.*at .*gather_fork_test.*\n"};
+    std::string seen;
+    for (int i = 0; i < 10'000 && !std::regex_match(seen, expected); ++i) {
+        std::this_thread::yield();
+        seen = dumped();
+    }
+    EXPECT_TRUE(std::regex_match(seen, expected)) << seen;
+    f.cancel();
+    go_on.count_down();
+    EXPECT_THROW(f.get(), plait::cancelled);
+    EXPECT_EQ(dumped(), "plait: 0 live tasks\n");
+}
+
+TEST(GatherForks, WhatTheySubmitIsTheirsToHelpWith) {
+    plait::thread_pool pool{{.workers = 1}};
+    const auto child = [&](int depth) -> task<int> {
+        auto f = pool.submit([depth] { return depth; });
+        co_return f.get(); // on the only thread
+    };
+    const auto parent = [&]() -> task<int> {
+        auto [a, b] = co_await plait::gather(child(1), child(2));
+        co_return a + b;
+    };
+    EXPECT_EQ(pool.submit(parent).get(), 3);
+}
+
+TEST(GatherForks, HaveNoName) {
+    plait::thread_pool pool{{.workers = 1}};
+    const auto nameless = []() -> task<bool> { co_return plait::this_task::name() == nullptr; };
+    const auto parent = [&]() -> task<bool> {
+        auto [a, b] = co_await plait::gather(nameless(), nameless());
+        co_return a&& b&& std::string{plait::this_task::name()} == "parent";
+    };
+    EXPECT_TRUE(pool.submit({.name = "parent"}, parent).get());
+}
+
+TEST(GatherForks, AfterAFailureTheRestDoesNotBegin) {
+    plait::thread_pool pool{{.workers = 1}};
+    int runs = 0;
+    const auto fail = []() -> task<int> {
+        throw std::runtime_error{"no"};
+        co_return 0;
+    };
+    const auto count = [&]() -> task<int> { co_return ++runs; };
+    const auto parent = [&]() -> task<int> {
+        auto [a, b, c, d] = co_await plait::gather(count(), fail(), count(), count());
+        co_return a + b + c + d;
+    };
+    EXPECT_THROW(pool.submit(parent).get(), std::runtime_error);
+    EXPECT_EQ(runs, 1);
+}
+
+task<long> fib(int n) {
+    if (n < 2) co_return n;
+    auto [a, b] = co_await plait::gather(fib(n - 1), fib(n - 2));
+    co_return a + b;
+}
+
+// A tree is walked in turns, between which others have theirs.
+TEST(GatherForks, LetOthersHaveTheirTurn) {
+    plait::thread_pool pool{{.workers = 1}};
+    std::atomic<bool> stop{false};
+    std::latch begun{1};
+    const auto for_ever = [&]() -> task<long> {
+        long sum = 0;
+        begun.count_down();
+        while (!stop) sum += co_await fib(15);
+        co_return sum;
+    };
+    auto f = pool.submit(for_ever);
+    begun.wait();
+    pool.submit([&] { stop = true; }).get();
+    EXPECT_GT(f.get(), 0);
+}
+
+// Functions that wait for trees of coroutines, which their helpers take over in the middle.
+long functions(plait::thread_pool& pool, int n) {
+    if (n == 0) return pool.submit(fib, 13).get();
+    long a = 0;
+    plait::task_group halves{pool};
+    halves.run([&] { a = functions(pool, n - 1); });
+    const long b = functions(pool, n - 1);
+    halves.wait();
+    EXPECT_STREQ(plait::this_task::name(), "root");
+    return a + b;
+}
+TEST(GatherForks, MayBeWaitedForByForksOfFunctions) {
+    plait::thread_pool pool{{.workers = 3}};
+    for (int round = 0; round < 20; ++round)
+        EXPECT_EQ(pool.submit({.name = "root"}, [&] { return functions(pool, 6); }).get(), 64 * 233);
+}
+
+// Children that wait in between, are stolen, fail and are cancelled, at every depth.
+task<long> ragged(int n, unsigned seed) {
+    if (n == 0) {
+        if (seed % 7 == 0) co_await plait::yield();
+        if (seed % 1009 == 0) co_await plait::sleep_for(10us);
+        if (seed % 5003 == 0) throw std::runtime_error{"a leaf"};
+        co_return 1;
+    }
+    if (seed % 11 == 0) co_await plait::yield();
+    std::vector<task<long>> more;
+    for (unsigned i = 0; i < 2 + seed % 3; ++i)
+        more.push_back(ragged(n - 1, (seed * 31 + i * 7919) % 100'003));
+    long sum = 0;
+    for (const long x : co_await plait::gather(std::move(more), {.limit = seed % 5 == 0 ? 2U : 0U})) sum += x;
+    co_return sum;
+}
+TEST(GatherForks, RaggedTreesComeToTheirEnd) {
+    plait::thread_pool pool{{.workers = 3}};
+    int failures = 0;
+    for (unsigned seed = 1; seed < 60; ++seed) {
+        auto f = pool.submit(ragged, 7, seed);
+        if (seed % 4 == 0) f.cancel();
+        try {
+            EXPECT_GE(f.get(), 1 << 7);
+        } catch (const std::runtime_error&) {
+            ++failures;
+        } catch (const plait::cancelled&) {
+            EXPECT_EQ(seed % 4, 0U);
+        }
+    }
+    EXPECT_GT(failures, 0);
+    pool.shutdown();
+    EXPECT_EQ(dumped(), "plait: 0 live tasks\n");
+}
+
+} // namespace
