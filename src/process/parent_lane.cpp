@@ -9,7 +9,8 @@
 
 namespace plait::detail {
 
-parent_lane::parent_lane(std::uint32_t worker_number, std::uint64_t incarnation, std::uint32_t tasks_at_once)
+parent_lane::parent_lane(std::uint32_t worker_number, std::uint64_t incarnation, std::uint32_t tasks_at_once,
+                         bool spins)
     : worker{worker_number},
       number{incarnation},
       at_once{tasks_at_once},
@@ -17,7 +18,7 @@ parent_lane::parent_lane(std::uint32_t worker_number, std::uint64_t incarnation,
       mapping_{memory, lane_size},
       slots_{tasks_at_once == 0 ? slots_per_lane : slots_per_loop_lane},
       entries_(slots_) {
-    lane_view::construct(mapping_.data(), worker_number, at_once);
+    lane_view::construct(mapping_.data(), worker_number, at_once, spins);
     if (at_once != 0) {
         live_.reserve(slots_); // nothing below may fail
         for (std::uint32_t i = slots_; i-- > 0;) free_slots_.push_back(i);
@@ -127,6 +128,7 @@ process_task* parent_lane::forget(std::uint64_t index) noexcept {
         std::erase(live_, index);
         free_slots_.push_back(static_cast<std::uint32_t>(view().number(index)));
     }
+    if (attendant_ != nullptr && attendant_->index == index) dismiss_attendant();
     if (task != nullptr) {
         --outstanding_;
         if (task->timeout != 0) --timed;
@@ -184,7 +186,8 @@ bool parent_lane::read_result(std::uint64_t index, process_result& result, bool&
                               std::uint32_t& elapsed) {
     const entry& e = entries_[view().number(index)];
     const lane_slot& slot = view().slot(index);
-    if (slot.state.phase(view().generation(index)) != slot_phase::done) return false;
+    // seq_cst: who has just said that it listens looks once more by this.
+    if (slot.state.phase_seq_cst(view().generation(index)) != slot_phase::done) return false;
 
     // Each word is read once: the worker may be writing nonsense this very moment.
     const std::uint64_t size = slot.size;
@@ -256,103 +259,6 @@ void parent_lane::ask_to_stop(std::uint64_t index) noexcept {
     // seq_cst: pairs with the worker's look after it has announced that it parks.
     view().header().asked[slot / 64].fetch_or(std::uint64_t{1} << (slot % 64), order::seq_cst);
     wake();
-}
-
-bool parent_lane::rings_make_sense() const noexcept {
-    const lane_header& header = view().header();
-    return ring_makes_sense(header.to_worker) && ring_makes_sense(header.to_parent);
-}
-
-parent_lane::streams parent_lane::streaming() noexcept {
-    if (at_once == 0) {
-        process_task* const task = running();
-        return {task, task};
-    }
-    streams tasks;
-    // Before the look at who sends: as long as bytes are there nobody else does, since the worker waits until
-    // all of one result are taken. Bytes that come later are the next look's.
-    tasks.has_bytes = ring_available(view().header().to_parent) != 0;
-    const std::uint64_t sending = view().header().sending.load(order::seq_cst);
-    for (const std::uint64_t index : live_) {
-        if (phase(index) != slot_phase::running) continue;
-        process_task* const task = task_at(index);
-        if (index + 1 == sending) tasks.to_parent = task;
-        // The worker reads all of one task's arguments before it claims the next one, so it is one only.
-        if (task->fed_ < task->arguments.size() || !task->descriptors_sent_)
-            tasks.to_worker = task;
-        else if (is_sent(*task))
-            drop_arguments(*task);
-    }
-    return tasks;
-}
-
-parent_lane::pumped parent_lane::pump(const streams& tasks) {
-    if (!rings_make_sense()) return pumped::nonsense;
-    lane_header& header = view().header();
-    bool moved = false;
-    if (tasks.to_worker != nullptr) {
-        process_task& task = *tasks.to_worker;
-        const std::uint64_t size = task.arguments.size();
-        if (task.fed_ < size) {
-            const std::size_t put =
-                ring_put(header.to_worker, view().at(lane_ring_to_worker), task.arguments.data() + task.fed_,
-                         static_cast<std::size_t>(size - task.fed_));
-            task.fed_ += put;
-            moved = put != 0;
-        }
-        if (!task.descriptors_sent_) moved = send_descriptors(task) || moved;
-        if (is_sent(task)) drop_arguments(task);
-    }
-    if (const std::size_t there = tasks.has_bytes ? ring_available(header.to_parent) : 0; there != 0) {
-        if (tasks.to_parent == nullptr) return pumped::nonsense;
-        byte_buffer& incoming = tasks.to_parent->incoming_;
-        std::byte* to = incoming.extend(there);
-        const std::size_t got = ring_get(header.to_parent, view().at(lane_ring_to_parent), to, there);
-        incoming.commit(got);
-        moved = moved || got != 0;
-    }
-    if (!moved) return pumped::nothing;
-    wake();
-    return pumped::some;
-}
-
-bool parent_lane::needs_attention() noexcept {
-    if (output.is_open() && output_wanted() != output_taken && !killed_by_us) return true;
-    if (at_once != 0) return loop_needs_attention();
-    if (oldest < unfinished && !has_room() && view().header().head.load(order::seq_cst) > oldest) return true;
-    for (std::uint64_t index = unfinished; index < tail; ++index) {
-        process_task* task = task_at(index);
-        if (task == nullptr) continue;
-        const slot_phase now = phase(index);
-        if (now == slot_phase::done) return true;
-        if (now != slot_phase::running) return false;
-        if (!rings_make_sense()) return !killed_by_us; // `pump` has it killed; then only its end is awaited
-        const lane_header& header = view().header();
-        if (ring_available(header.to_parent) != 0) return true;
-        if (!task->descriptors_sent_ && monotonic_now() >= post_again) return true;
-        if (is_sent(*task) && task->arguments.size() >= large_arguments) return true;
-        return task->fed_ < task->arguments.size() && ring_room(header.to_worker) != 0;
-    }
-    return false;
-}
-
-bool parent_lane::loop_needs_attention() noexcept {
-    if (!rings_make_sense()) return !killed_by_us; // as above
-    lane_header& header = view().header();
-    if (ring_available(header.to_parent) != 0) return !killed_by_us;
-    for (const std::uint64_t index : live_) {
-        const slot_phase now = phase(index);
-        if (now == slot_phase::done) return true;
-        if (now != slot_phase::running) continue;
-        const process_task& task = *task_at(index);
-        if (!task.descriptors_sent_ && monotonic_now() >= post_again) return true;
-        if (task.fed_ < task.arguments.size()) {
-            if (ring_room(header.to_worker) != 0) return true;
-        } else if (is_sent(task) && task.arguments.size() >= large_arguments) {
-            return true;
-        }
-    }
-    return false;
 }
 
 void parent_lane::wake() noexcept {

@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include <plait/detail/process_task.hpp>
@@ -36,7 +37,7 @@ struct block_reference {
 ///     oldest <= unfinished <= tail     slots [oldest, unfinished) are finished but not yet free to be filled
 ///     again,
 ///                                      [unfinished, tail) are with the worker or waiting for it
-class parent_lane {
+class parent_lane : public std::enable_shared_from_this<parent_lane> {
   public:
     enum class stage : std::uint8_t {
         starting, ///< forked or about to be; its setup task is in slot 0
@@ -45,8 +46,9 @@ class parent_lane {
         dead,     ///< its process has ended
     };
 
-    /// `at_once`: tasks that the worker drives on a loop; 0: it runs one after the other.
-    parent_lane(std::uint32_t worker, std::uint64_t number, std::uint32_t at_once);
+    /// `at_once`: tasks that the worker drives on a loop; 0: it runs one after the other. `spins`: there are
+    /// processors enough for looking before sleeping.
+    parent_lane(std::uint32_t worker, std::uint64_t number, std::uint32_t at_once, bool spins);
     parent_lane(const parent_lane&) = delete;
     parent_lane& operator=(const parent_lane&) = delete;
     ~parent_lane();
@@ -106,10 +108,19 @@ class parent_lane {
     pumped pump(const streams& tasks);
     /// Is there anything for `pump` or `harvest`?
     bool needs_attention() noexcept;
+    /// Does the task that the worker holds need the supervisor: for what goes through the rings or the post?
+    bool is_streaming() noexcept;
+    /// The supervisor copies for one of its tasks, without the lock: none may leave meanwhile. Set under it.
+    atomic<bool> pumping{false};
     /// Its arguments are with the worker, and will not be asked for again.
     static void drop_arguments(process_task& task) noexcept {
         task.arguments.release();
         task.descriptors.all.clear();
+    }
+    /// All of it is in its slot's block, and so is its result as a rule: the supervisor has nothing to carry for it.
+    static bool travels_alone(const process_task& task) noexcept {
+        return task.descriptors_sent_ && task.fed_ >= task.arguments.size() &&
+               task.arguments.size() < large_arguments;
     }
     static bool is_sent(const process_task& task) noexcept {
         return task.fed_ >= task.arguments.size() && task.descriptors_sent_ && task.attempts_ >= task.retries;
@@ -124,6 +135,18 @@ class parent_lane {
     }
     /// Gives the running task what was printed, and lets the worker go on. False: it asks for what cannot be.
     bool hand_over_output(std::uint64_t wanted) noexcept;
+
+    /// A thread that waits for the task at `index`, and looks after the lane meanwhile (attend.cpp). It lives as long as
+    /// it is on the books, and is woken when the task leaves them.
+    struct attendant {
+        std::uint64_t index = 0;
+        atomic<bool> dismissed{false};
+    };
+    bool is_attended() const noexcept { return attendant_ != nullptr; }
+    void attend(attendant& thread) noexcept;
+    void dismiss_attendant() noexcept;
+    /// The supervisor is about to sleep, or is awake again: who is not attended tells it of results.
+    void supervisor_sleeps(bool sleeps) noexcept;
 
     void wake() noexcept;
     void tell_to_stop() noexcept;
@@ -210,6 +233,8 @@ class parent_lane {
     std::uint64_t pushed_ = 0;
     std::vector<std::uint32_t> free_blocks_[std::size(block_classes)];
     std::uint64_t outstanding_ = 0;
+    attendant* attendant_ = nullptr;
+    bool supervisor_sleeps_ = false;
 };
 
 } // namespace plait::detail

@@ -4,8 +4,10 @@
 #include "sys/errors.hpp"
 #include "sys/futex.hpp"
 #include "sys/pidfd.hpp"
+#include "sys/process_id.hpp"
 
 #include <plait/errors.hpp>
+#include <plait/processors.hpp>
 
 #include <poll.h>
 #include <sys/epoll.h>
@@ -35,7 +37,8 @@ void watch(int epoll, int descriptor) {
 process_engine::process_engine(process_engine_options options)
     : failures_{make_failure_handler("process_pool", std::move(options.on_unhandled))},
       options_{std::move(options)},
-      process_{::getpid()},
+      process_{this_process()},
+      spins_{available_processors() > options_.workers},
       bell_{above_stdio(unique_fd{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)})},
       epoll_{above_stdio(unique_fd{::epoll_create1(EPOLL_CLOEXEC)})} {
     if (!bell_) throw_errno("process_pool: eventfd");
@@ -80,7 +83,7 @@ process_engine::process_engine(process_engine_options options)
 }
 
 void process_engine::check_process() const {
-    if (::getpid() != process_)
+    if (this_process() != process_)
         throw std::logic_error{
             "process_pool: this process was forked from the pool's owner; a pool works only in the "
             "process that made it"};
@@ -118,7 +121,7 @@ void process_engine::submit(process_task& task) {
 }
 
 bool process_engine::cancel(process_task& task, process_cancel how) noexcept {
-    if (::getpid() != process_) return false;
+    if (this_process() != process_) return false;
     std::vector<ending> ended;
     {
         const std::lock_guard guard{mutex_};
@@ -231,7 +234,7 @@ std::size_t process_engine::status(process_worker_status* into, std::size_t coun
 }
 
 void process_engine::signal_all(int signal) noexcept {
-    if (::getpid() != process_) return;
+    if (this_process() != process_) return;
     const std::lock_guard guard{mutex_};
     for_each_lane([&](const parent_lane& lane) {
         if (lane.process && !lane.ended) signal_process(lane.process, signal);
@@ -239,7 +242,7 @@ void process_engine::signal_all(int signal) noexcept {
 }
 
 void process_engine::destroy(process_engine* engine) noexcept {
-    if (::getpid() != engine->process_) return; // in a forked child: its threads and workers are not here
+    if (this_process() != engine->process_) return; // in a forked child: its threads and workers are not here
     {
         const std::lock_guard guard{engine->mutex_};
         if (std::this_thread::get_id() == engine->supervisor_id_) {
@@ -272,6 +275,8 @@ void report_unhandled(process_engine& engine, const std::exception_ptr& error,
 }
 
 void submit_to(process_engine& engine, process_task& task) { engine.submit(task); }
+
+void attend_in(process_engine& engine, process_task& task) noexcept { engine.attend(task); }
 
 bool cancel_in(process_engine& engine, process_task& task, process_cancel how) noexcept {
     return engine.cancel(task, how);

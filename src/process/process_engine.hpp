@@ -59,6 +59,8 @@ class process_engine {
 
     void submit(process_task& task);
     bool cancel(process_task& task, process_cancel how) noexcept;
+    /// By a thread that waits for the task, before it sleeps for it in another way.
+    void attend(process_task& task) noexcept;
     void shutdown(bool wait, bool cancel_pending, bool kill);
     std::size_t status(process_worker_status* into, std::size_t count);
     void signal_all(int signal) noexcept;
@@ -87,8 +89,8 @@ class process_engine {
         worker_event event;
         std::unique_ptr<death_report> death = nullptr; // becomes its text when it is told
     };
-    struct seat { // of a worker
-        std::unique_ptr<parent_lane> lane;
+    struct seat {                          // of a worker
+        std::shared_ptr<parent_lane> lane; // shared with the thread that attends to it
         std::int64_t not_before = 0;
     };
 
@@ -96,6 +98,15 @@ class process_engine {
 
     // process_engine.cpp: from any thread.
     void wake_supervisor() noexcept;
+
+    // attend.cpp: from any thread.
+    enum class attendance : std::uint8_t { told, listening, over };
+    struct watch_of_lane;
+    attendance look_after_lanes(process_task& task, watch_of_lane& watch,
+                                std::vector<ending>& ended) noexcept;
+    bool collects_for_all(const parent_lane& lane) const noexcept;
+    static void listen(watch_of_lane& watch) noexcept;
+    void sleep_in(watch_of_lane& watch) noexcept;
     void check_process() const;
 
     // dispatch.cpp: under the lock.
@@ -114,6 +125,7 @@ class process_engine {
     void supervise() noexcept;
     std::int64_t turn(std::vector<ending>& ended);
     void deliver(std::vector<ending>& ended) noexcept;
+    void deliver(std::vector<ending>& ended, std::vector<ending>& spare) noexcept;
     bool pump_streams() noexcept;
     bool pump_output() noexcept; // output.cpp
 
@@ -163,13 +175,14 @@ class process_engine {
     void for_each_lane(Function function) {
         for (seat& s : seats_)
             if (s.lane) function(*s.lane);
-        for (std::unique_ptr<parent_lane>& lane : retiring_) function(*lane);
+        for (const std::shared_ptr<parent_lane>& lane : retiring_) function(*lane);
     }
 
     atomic<std::uint32_t> references_{1};
     failure_handler_ptr failures_;
     process_engine_options options_;
     const int process_; // whose pool it is: a forked child must not touch it
+    const bool spins_;  // there are processors enough for all workers and a thread that waits
     unique_fd bell_;
     unique_fd epoll_;
 
@@ -179,7 +192,7 @@ class process_engine {
     helper_client helper_;
     bool helper_watched_ = false;
     std::vector<seat> seats_;
-    std::vector<std::unique_ptr<parent_lane>> retiring_;
+    std::vector<std::shared_ptr<parent_lane>> retiring_;
     pending_tasks pending_;
     std::uint64_t next_number_ = 1;
     std::uint64_t next_incarnation_ = 1;
@@ -191,6 +204,7 @@ class process_engine {
     std::exception_ptr broken_;
     std::vector<noted_event> events_; // to be told, if there is a handler
     std::int64_t next_memory_look_ = 0;
+    std::vector<ending> spare_endings_; // of whoever collects next: memory that is there already
     bool closing_ = false;
     bool killing_ = false;
     bool over_ = false; // the supervisor has nothing more to do

@@ -17,7 +17,7 @@ void serial_worker::run() noexcept {
         // seq_cst: before the bell, so that the parent finds the slot free to be filled again.
         lane_.header().head.store(index + 1, order::seq_cst);
         respect_hold();
-        port_.ring();
+        port_.ring_for(index);
     }
 }
 
@@ -26,7 +26,7 @@ bool serial_worker::await_task(std::uint64_t index) noexcept {
     const lane_slot& slot = lane_.slot(index);
     const std::uint32_t generation = lane_.generation(index);
     slot_phase phase = slot_phase::free;
-    port_.wait([&] {
+    port_.wait_for_task([&] {
         // Before the slot: what was queued first is run.
         const bool stop = lane_.header().stop.load(order::seq_cst) != 0;
         phase = slot.state.phase_seq_cst(generation);

@@ -58,7 +58,8 @@ void process_engine::supervise() noexcept {
         }
         if (announce_sleep()) sleep_until(deadline);
         // Awake: nobody need ring any more.
-        for_each_lane([](parent_lane& lane) { lane.view().header().parent.retract(); });
+        const std::lock_guard guard{mutex_};
+        for_each_lane([](parent_lane& lane) { lane.supervisor_sleeps(false); });
     }
 }
 
@@ -76,7 +77,10 @@ std::int64_t process_engine::turn(std::vector<ending>& ended) {
     return deadline;
 }
 
-void process_engine::deliver(std::vector<ending>& ended) noexcept {
+void process_engine::deliver(std::vector<ending>& ended) noexcept { deliver(ended, ended); }
+
+// `spare`: where the list's memory goes when it is empty, if there is none yet.
+void process_engine::deliver(std::vector<ending>& ended, std::vector<ending>& spare) noexcept {
     if (ended.empty()) return;
     for (ending& e : ended) {
         if (e.death) e.result.error = error_of(std::move(*e.death));
@@ -87,9 +91,10 @@ void process_engine::deliver(std::vector<ending>& ended) noexcept {
     {
         const std::lock_guard guard{mutex_};
         open_ -= ended.size();
+        ended.clear();
+        if (&spare != &ended && spare.capacity() == 0) spare.swap(ended);
         last = open_ == 0 && closing_ && std::this_thread::get_id() != supervisor_id_;
     }
-    ended.clear();
     if (last) wake_supervisor();
 }
 
@@ -104,8 +109,10 @@ bool process_engine::pump_streams() noexcept {
             tasks = lane.streaming();
         }
         // On a loop the rings are looked at whoever runs: bytes that are nobody's are nonsense.
-        if ((tasks.to_worker == nullptr && tasks.to_parent == nullptr && lane.at_once == 0) || lane.ended)
+        if ((tasks.to_worker == nullptr && tasks.to_parent == nullptr && lane.at_once == 0) || lane.ended) {
+            lane.pumping.store(false, order::relaxed); // nothing was copied
             return;
+        }
         const char* trouble = nullptr;
         try {
             switch (lane.pump(tasks)) {
@@ -121,6 +128,8 @@ bool process_engine::pump_streams() noexcept {
         } catch (...) {
             trouble = "its result is larger than the memory there is";
         }
+        // release: whoever takes one of its tasks sees what was copied.
+        lane.pumping.store(false, order::release);
         if (trouble == nullptr) return;
         const std::lock_guard guard{mutex_};
         if (lane.killed_by_us) return;
@@ -133,7 +142,7 @@ bool process_engine::pump_streams() noexcept {
 
 bool process_engine::announce_sleep() noexcept {
     const std::lock_guard guard{mutex_};
-    for_each_lane([](parent_lane& lane) { lane.view().header().parent.announce(); });
+    for_each_lane([](parent_lane& lane) { lane.supervisor_sleeps(true); });
     bool busy = false;
     for_each_lane([&](parent_lane& lane) { busy = busy || (!lane.ended && lane.needs_attention()); });
     return !busy;

@@ -41,7 +41,7 @@ class first_task final : public process_task {
 } // namespace
 
 void process_engine::hire(std::uint32_t worker) {
-    auto lane = std::make_unique<parent_lane>(worker, next_incarnation_++, options_.at_once);
+    auto lane = std::make_shared<parent_lane>(worker, next_incarnation_++, options_.at_once, spins_);
     socket_pair lifeline = make_stream_pair();
     lane->lifeline = std::move(lifeline.near);
     lane->lifeline_far = std::move(lifeline.far);

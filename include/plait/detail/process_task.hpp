@@ -120,6 +120,10 @@ enum class process_cancel : std::uint8_t { queued_only, kill };
                                                      const char* task_name) noexcept;
 /// Takes over one reference. Throws shutdown_error (the task has then not been taken).
 [[gnu::visibility("default")]] void submit_to(process_engine& engine, process_task& task);
+/// By a thread that waits for the task and belongs to no executor, before it sleeps in another way: until the task has
+/// ended it does what the pool's own thread does else, and is woken by the worker itself. Returns when nothing of that is
+/// possible.
+[[gnu::visibility("default")]] void attend_in(process_engine& engine, process_task& task) noexcept;
 /// True: it ends, or has ended by this call, as cancelled.
 [[gnu::visibility("default")]] bool cancel_in(process_engine& engine, process_task& task,
                                               process_cancel how) noexcept;
