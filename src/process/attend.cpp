@@ -41,25 +41,65 @@ void parent_lane::attend(attendant& thread) noexcept { attendant_ = &thread; }
 void parent_lane::dismiss_attendant() noexcept {
     attendant* const thread = std::exchange(attendant_, nullptr);
     if (thread == nullptr) return;
-    supervisor_sleeps(supervisor_sleeps_);
+    supervisor_is(supervisor_);
     // release: the word's new value is there before this. It is gone only after it has had our lock.
     thread->dismissed.store(true, order::release);
     futex_wake(view().header().parent.address(), 1, futex_scope::shared);
 }
 
-void parent_lane::supervisor_sleeps(bool sleeps) noexcept {
-    supervisor_sleeps_ = sleeps;
+void parent_lane::supervisor_is(supervisor now) noexcept {
+    supervisor_ = now;
     if (attendant_ != nullptr) return; // it listens, and looks
-    if (sleeps)
-        view().header().parent.listen(listener_word::who::bell);
+    listener_word& word = view().header().parent;
+    const std::uint64_t waiting = tail - unfinished;
+    if (now == supervisor::awake || now == supervisor::dozes)
+        word.retract();
+    else if (now == supervisor::naps && at_once == 0 && waiting >= many)
+        word.listen_from(listener_word::who::bell,
+                         tail - waiting / 4 - 1); // in time, before it has nothing to do
     else
-        view().header().parent.retract();
+        word.listen(listener_word::who::bell);
 }
 
 bool process_engine::collects_for_all(const parent_lane& lane) const noexcept {
     // acquire: pairs with the end of pump_streams.
     return lane.state == parent_lane::stage::ready && !lane.ended && !lane.severed && !lane.killed_by_us &&
            !lane.damaged && lane.at_once == 0 && !lane.output.is_open() && !lane.pumping.load(order::acquire);
+}
+
+// Under the lock, in any thread but the supervisor's. True: there is something that only that can do.
+bool process_engine::harvest_in_thread(std::vector<ending>& ended) noexcept {
+    bool needs_supervisor = false;
+    try {
+        ended.reserve(endings_at_once);
+        for (const seat& s : seats_) {
+            if (s.lane == nullptr || !collects_for_all(*s.lane)) continue;
+            collect(*s.lane, ended);
+            needs_supervisor = needs_supervisor || exhausted(*s.lane) || s.lane->is_streaming();
+        }
+    } catch (...) { // memory is short: nothing is lost, and the supervisor tries again
+        needs_supervisor = true;
+    }
+    if (!ended.empty()) {
+        threads_harvest_ = true;
+        take_from_behind_long_tasks(monotonic_now());
+        dispatch();
+        spread();
+    }
+    return needs_supervisor;
+}
+
+// A thread that submits more than the lanes take makes room itself: the supervisor would have to be woken for it, and the
+// two would be in each other's way.
+void process_engine::make_room() noexcept {
+    std::vector<ending> ended;
+    {
+        const std::lock_guard guard{mutex_};
+        ended.swap(spare_endings_);
+        if (harvest_in_thread(ended)) wake_supervisor();
+        if (ended.empty() && spare_endings_.capacity() == 0) ended.swap(spare_endings_);
+    }
+    deliver(ended, spare_endings_);
 }
 
 // Under the lock.
@@ -72,22 +112,10 @@ process_engine::attendance process_engine::look_after_lanes(process_task& task, 
         needs_supervisor = !collects_for_all(*watch.lane);
         watch.lane.reset();
     }
-    try {
-        for (const seat& s : seats_) {
-            if (s.lane == nullptr || !collects_for_all(*s.lane)) continue;
-            collect(*s.lane, ended);
-            needs_supervisor = needs_supervisor || exhausted(*s.lane) || s.lane->is_streaming();
-        }
-    } catch (...) { // memory is short: nothing is lost, and the supervisor tries again
-        needs_supervisor = true;
-    }
-    if (!ended.empty()) {
-        take_from_behind_long_tasks(monotonic_now());
-        dispatch();
-        spread();
-    }
+    needs_supervisor = harvest_in_thread(ended) || needs_supervisor;
     if (needs_supervisor) wake_supervisor();
     if (!ended.empty()) return attendance::told;
+    wake_held_back();
     if (needs_supervisor || task.stage_ != process_task::stage::placed) return attendance::over;
     parent_lane& lane = *task.lane_;
     if (!collects_for_all(lane) || lane.is_attended() || !parent_lane::travels_alone(task))
@@ -128,6 +156,19 @@ void process_engine::sleep_in(watch_of_lane& watch) noexcept {
     if (futex_wait(watch.lane->view().header().parent.address(), watch.word, deadline, futex_scope::shared) ==
         futex_result::timed_out)
         watch.naps = false;
+}
+
+void process_engine::wake_held_back() noexcept {
+    holds_back_.store(false, order::relaxed);
+    for_each_lane([](parent_lane& lane) { lane.wake_if_held_back(); });
+}
+
+void process_engine::hurry() noexcept {
+    // relaxed: what this thread has submitted it sees, and others' is not for it to hurry.
+    if (!holds_back_.load(order::relaxed)) return;
+    if (this_process() != process_ || current().worker != nullptr) return;
+    const std::lock_guard guard{mutex_};
+    wake_held_back();
 }
 
 void process_engine::attend(process_task& task) noexcept {

@@ -8,6 +8,18 @@
 #include <csignal>
 
 namespace plait::detail {
+namespace {
+
+// Of tasks for a worker that sleeps: together they take about as long as the wake-up.
+constexpr std::uint32_t enough_to_wake = 64;
+constexpr std::uint64_t results_ahead = 3;
+
+void fetch_soon(const lane_slot& slot) noexcept {
+    __builtin_prefetch(&slot);
+    __builtin_prefetch(slot.payload);
+}
+
+} // namespace
 
 parent_lane::parent_lane(std::uint32_t worker_number, std::uint64_t incarnation, std::uint32_t tasks_at_once,
                          bool spins)
@@ -71,7 +83,8 @@ std::uint64_t parent_lane::next_index() noexcept {
     return index;
 }
 
-void parent_lane::place(process_task& task, std::uint32_t attempt, std::size_t result_hint) noexcept {
+bool parent_lane::place(process_task& task, std::uint32_t attempt, std::size_t result_hint,
+                        bool urgent) noexcept {
     const std::uint64_t index = next_index();
     entry& e = entries_[view().number(index)];
     lane_slot& slot = view().slot(index);
@@ -115,7 +128,11 @@ void parent_lane::place(process_task& task, std::uint32_t attempt, std::size_t r
         // seq_cst: pairs with the worker's look at the queue after it has announced that it parks.
         view().header().pushed.store(++pushed_, order::seq_cst);
     }
-    wake();
+    if (urgent || supervisor_ == supervisor::sleeps || outstanding_ <= many)
+        wake();
+    else if (view().header().worker.is_parked() && ++held_back_ >= enough_to_wake)
+        wake();
+    return held_back_ != 0;
 }
 
 process_task* parent_lane::forget(std::uint64_t index) noexcept {
@@ -176,6 +193,8 @@ process_task* parent_lane::harvest(process_result& result, bool& streamed, std::
         }
         if (!read_result(index, result, streamed, elapsed)) return nullptr;
         ++unfinished;
+        // The worker has written to it, so it has to come from the other processor's cache.
+        fetch_soon(view().slot(index + results_ahead));
         return forget(index);
     }
     return nullptr;
@@ -197,16 +216,26 @@ bool parent_lane::read_result(std::uint64_t index, process_result& result, bool&
     process_task& task = *e.task;
     streamed = (flags & result_streamed) != 0;
     result.what = process_result::kind::failed; // unless it makes sense
-    if (streamed && size <= task.incoming_.size()) {
-        task.incoming_.drop_front(task.incoming_.size() - static_cast<std::size_t>(size));
-        result.bytes = std::move(task.incoming_);
-    } else if (!streamed && size <= e.block.capacity) {
-        result.bytes.append(view().at(e.block.offset), static_cast<std::size_t>(size));
-    } else {
-        damaged = true;
-    }
-    if (!damaged && (flags & result_holds_handles) != 0) {
-        if (!take_handles(task.number_, result.descriptors)) damaged = true;
+    result.pid = pid;
+    result.worker = worker;
+    try {
+        if (streamed && size <= task.incoming_.size()) {
+            task.incoming_.drop_front(task.incoming_.size() - static_cast<std::size_t>(size));
+            result.bytes = std::move(task.incoming_);
+        } else if (!streamed && size <= e.block.capacity) {
+            // A small one into the task itself, which has ended and needs its arguments no more.
+            if (size <= process_task::near_size)
+                result.bytes = byte_buffer{task.near, process_task::near_size};
+            result.bytes.append(view().at(e.block.offset), static_cast<std::size_t>(size));
+        } else {
+            damaged = true;
+        }
+        if (!damaged && (flags & result_holds_handles) != 0 &&
+            !take_handles(task.number_, result.descriptors))
+            damaged = true;
+    } catch (...) { // memory is short: it ends all the same
+        result.error = std::current_exception();
+        return true;
     }
     switch (damaged ? result_kind::none : kind) {
     case result_kind::value:
@@ -222,8 +251,6 @@ bool parent_lane::read_result(std::uint64_t index, process_result& result, bool&
         damaged = true;
         break;
     }
-    result.pid = pid;
-    result.worker = worker;
     return true;
 }
 
@@ -262,6 +289,7 @@ void parent_lane::ask_to_stop(std::uint64_t index) noexcept {
 }
 
 void parent_lane::wake() noexcept {
+    held_back_ = 0;
     park_word& parked = view().header().worker;
     if (parked.take()) futex_wake(parked.address(), 1, futex_scope::shared);
 }

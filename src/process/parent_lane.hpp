@@ -57,9 +57,17 @@ class parent_lane : public std::enable_shared_from_this<parent_lane> {
 
     bool has_room() const noexcept;
     std::uint64_t outstanding() const noexcept { return outstanding_; }
+    /// Of so many tasks none is waited for by itself.
+    static constexpr std::uint64_t many = 8;
 
-    /// Fills the next slot; wakes the worker if it sleeps. `result_hint`: how large its result may be.
-    void place(process_task& task, std::uint32_t attempt, std::size_t result_hint) noexcept;
+    /// Fills the next slot. `result_hint`: how large its result may be. Wakes the worker if it sleeps; if that is not
+    /// `urgent`, and many tasks come while the supervisor will look again soon, only when there is enough for it to do.
+    /// Returns whether it sleeps on.
+    bool place(process_task& task, std::uint32_t attempt, std::size_t result_hint, bool urgent) noexcept;
+    /// Wakes it for what was not urgent.
+    void wake_if_held_back() noexcept {
+        if (held_back_ != 0) wake();
+    }
     /// Takes back what the worker has not begun. False: it has.
     bool withdraw(std::uint64_t index) noexcept;
     /// The last task that can still be taken back, or null.
@@ -145,8 +153,11 @@ class parent_lane : public std::enable_shared_from_this<parent_lane> {
     bool is_attended() const noexcept { return attendant_ != nullptr; }
     void attend(attendant& thread) noexcept;
     void dismiss_attendant() noexcept;
-    /// The supervisor is about to sleep, or is awake again: who is not attended tells it of results.
-    void supervisor_sleeps(bool sleeps) noexcept;
+    /// The supervisor is about to sleep, or is awake again: who is not attended tells it of results. While it `naps`, which
+    /// is for a millisecond at most, it is not woken for each of many; while it `dozes`, which is as short, for none, since
+    /// there are threads that take them.
+    enum class supervisor : std::uint8_t { awake, dozes, naps, sleeps };
+    void supervisor_is(supervisor now) noexcept;
 
     void wake() noexcept;
     void tell_to_stop() noexcept;
@@ -167,6 +178,7 @@ class parent_lane : public std::enable_shared_from_this<parent_lane> {
     unique_fd post;                   // for the descriptors of handles
     unique_fd post_far;               // until it is forked
     std::int64_t post_again = 0;      // the kernel would not take them: not before then
+    std::int64_t post_refused = 0;    // since then, for another reason
     bool asked = false;               // the helper was asked for it
     std::int64_t answer_deadline = 0; // of the helper, when asked
     bool unanswered = false;          // the helper ended before it said whether there is a process
@@ -177,6 +189,7 @@ class parent_lane : public std::enable_shared_from_this<parent_lane> {
     bool severed = false;             // its end of the lifeline is closed, and perhaps its bell
     std::int64_t ended_at = 0;
     bool exit_known = false;
+    bool end_noted = false; // for on_worker_event
     int exit_code = 0;
     int exit_status = 0;
     std::int64_t peak_memory = 0; // bytes, when its end is known
@@ -233,8 +246,9 @@ class parent_lane : public std::enable_shared_from_this<parent_lane> {
     std::uint64_t pushed_ = 0;
     std::vector<std::uint32_t> free_blocks_[std::size(block_classes)];
     std::uint64_t outstanding_ = 0;
+    std::uint32_t held_back_ = 0; // tasks for which a worker that sleeps was not woken
     attendant* attendant_ = nullptr;
-    bool supervisor_sleeps_ = false;
+    supervisor supervisor_ = supervisor::awake;
 };
 
 } // namespace plait::detail

@@ -6,6 +6,7 @@
 #include "sys/pidfd.hpp"
 #include "sys/process_id.hpp"
 
+#include <plait/detail/context.hpp>
 #include <plait/errors.hpp>
 #include <plait/processors.hpp>
 
@@ -21,6 +22,7 @@
 namespace plait::detail {
 namespace {
 
+constexpr std::uint64_t submits_between_harvests = 64;
 constexpr std::int64_t patience_with_helper = 10'000'000'000;
 constexpr const char* helper_ended_at_once =
     "process_pool: its helper process ended at once; does the program end before plait::program is made?";
@@ -45,6 +47,7 @@ process_engine::process_engine(process_engine_options options)
     if (!epoll_) throw_errno("process_pool: epoll_create1");
     watch(epoll_.get(), bell_.get());
 
+    endings_.reserve(endings_at_once);
     helper_.start();
     seats_.resize(options_.workers);
     // All are forked before the constructor returns, or it throws and none stays behind (the helper's end is
@@ -97,6 +100,8 @@ void process_engine::wake_supervisor() noexcept {
 void process_engine::submit(process_task& task) {
     check_process();
     std::exception_ptr refusal;
+    bool full = false;
+    const bool timed = task.timeout != 0; // it may be gone once it is queued
     {
         const std::lock_guard guard{mutex_};
         if (closing_) throw shutdown_error{"process_pool: submit after shutdown"};
@@ -106,23 +111,25 @@ void process_engine::submit(process_task& task) {
         if (!refusal) {
             pending_.push_back(task);
             recall_less_urgent_than(task);
-            dispatch();
+            // A thread that belongs to no executor says so when it waits (attend, hurry).
+            const bool free_thread = current().worker == nullptr;
+            dispatch(!free_thread);
+            full = free_thread && !pending_.empty() && task.number_ % submits_between_harvests == 0;
         }
     }
     if (refusal) {
-        std::vector<ending> ended;
-        ended.push_back({&task, {}});
-        ended.back().result.what = process_result::kind::failed;
-        ended.back().result.error = std::move(refusal);
-        deliver(ended);
-    } else if (task.timeout != 0) {
+        ending e{&task, {}};
+        e.result.what = process_result::kind::failed;
+        e.result.error = std::move(refusal);
+        deliver(e);
+    } else if (timed) {
         wake_supervisor(); // its deadline may be the next one
     }
+    if (full) make_room();
 }
 
 bool process_engine::cancel(process_task& task, process_cancel how) noexcept {
     if (this_process() != process_) return false;
-    std::vector<ending> ended;
     {
         const std::lock_guard guard{mutex_};
         switch (task.stage_) {
@@ -151,14 +158,14 @@ bool process_engine::cancel(process_task& task, process_cancel how) noexcept {
         }
         task.stage_ = process_task::stage::ended;
     }
-    ended.push_back({&task, {}});
-    deliver(ended);
+    ending e{&task, {}};
+    deliver(e);
     return true;
 }
 
 void process_engine::shutdown(bool wait, bool cancel_pending, bool kill) {
     check_process();
-    std::vector<ending> ended;
+    pending_tasks refused;
     {
         const std::lock_guard guard{mutex_};
         closing_ = true;
@@ -168,12 +175,8 @@ void process_engine::shutdown(bool wait, bool cancel_pending, bool kill) {
                 while (process_task* task = lane.withdraw_last()) pending_.put_back(*task);
             });
             while (process_task* task = pending_.pop_front()) {
+                refused.push_back(*task);
                 task->stage_ = process_task::stage::ended;
-                ended.push_back({task, {}});
-                if (cancel_pending) continue;
-                ended.back().result.what = process_result::kind::failed;
-                ended.back().result.error = std::make_exception_ptr(
-                    shutdown_error{"process_pool: shut down with .kill before the task was begun"});
             }
         }
         if (cancel_pending && !kill) {
@@ -196,7 +199,14 @@ void process_engine::shutdown(bool wait, bool cancel_pending, bool kill) {
             });
         }
     }
-    deliver(ended);
+    while (process_task* task = refused.pop_front()) {
+        ending e{task, {}};
+        if (!cancel_pending) {
+            e.result.what = process_result::kind::failed;
+            e.result.error = killed_unbegun();
+        }
+        deliver(e);
+    }
     wake_supervisor();
     if (!wait) return;
     std::unique_lock guard{mutex_};
@@ -275,6 +285,8 @@ void report_unhandled(process_engine& engine, const std::exception_ptr& error,
 }
 
 void submit_to(process_engine& engine, process_task& task) { engine.submit(task); }
+
+void hurry_in(process_engine& engine) noexcept { engine.hurry(); }
 
 void attend_in(process_engine& engine, process_task& task) noexcept { engine.attend(task); }
 
