@@ -4,6 +4,11 @@
 #include "sys/futex.hpp"
 
 namespace plait::detail {
+namespace {
+
+constexpr std::uint64_t most_announced = std::uint64_t{1} << 32;
+
+} // namespace
 
 bool parent_lane::rings_make_sense() const noexcept {
     const lane_header& header = view().header();
@@ -54,6 +59,10 @@ parent_lane::pumped parent_lane::pump(const streams& tasks) {
     if (const std::size_t there = tasks.has_bytes ? ring_available(header.to_parent) : 0; there != 0) {
         if (tasks.to_parent == nullptr) return pumped::nonsense;
         byte_buffer& incoming = tasks.to_parent->incoming_;
+        // A hint, since it is the worker's: if it is nonsense the memory for it is never touched.
+        const std::uint64_t announced = view().slot(tasks.to_parent->index_).size;
+        if (incoming.room() < there && announced > incoming.size() + there && announced <= most_announced)
+            static_cast<void>(incoming.extend(static_cast<std::size_t>(announced) - incoming.size()));
         std::byte* to = incoming.extend(there);
         const std::size_t got = ring_get(header.to_parent, view().at(lane_ring_to_parent), to, there);
         incoming.commit(got);

@@ -160,6 +160,8 @@ void slot_writer::overflow(const std::byte* bytes, std::size_t count) {
         flush();
     }
     if (count >= window_size) {
+        // So much comes: the parent makes room for it once, instead of again and again.
+        slot_.size = sent_ + count;
         send(bytes, count);
     } else {
         std::memcpy(next_, bytes, count);
