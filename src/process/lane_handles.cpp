@@ -4,9 +4,16 @@
 #include "process/parent_lane.hpp"
 #include "sys/futex.hpp"
 
+#include <cerrno>
+#include <new>
 #include <utility>
 
 namespace plait::detail {
+namespace {
+
+constexpr std::int64_t patience_with_post = 1'000'000'000; // nanoseconds
+
+} // namespace
 
 // Only for the task that the worker holds, which takes the message before it does anything else: so there is
 // never more than one on its way, what is withdrawn or moved has none there, and it fits the socket's buffer.
@@ -15,12 +22,21 @@ bool parent_lane::send_descriptors(process_task& task) noexcept {
     const std::int64_t now = monotonic_now();
     if (now < post_again) return false;
     const int error = pass_descriptors(post.get(), task.number_, task.descriptors, false);
-    if (is_full(error)) {
-        post_again = now + pause_when_full;
-        return false;
+    if (error == 0) {
+        task.descriptors_sent_ = true;
+        post_refused = post_again = 0;
+        return true;
     }
-    task.descriptors_sent_ = true; // or there is nobody to take them, and its end is on its way
-    return error == 0;
+    post_again = now + pause_when_full;
+    if (is_full(error)) return false;
+    // There is nobody to take them, and its end is on its way; or there is no memory. The worker waits for them, so one
+    // of the two has to come.
+    if (post_refused == 0) post_refused = now;
+    if (now - post_refused > patience_with_post && !killed_by_us) {
+        killed_because = "the handles in its task's arguments could not be sent to it";
+        kill();
+    }
+    return false;
 }
 
 // They were sent before `done`, so they are there; but on a loop tasks end in another order than they are looked at.
@@ -33,7 +49,9 @@ bool parent_lane::take_handles(std::uint64_t task, descriptor_list& into) {
     }
     for (;;) {
         arrival next;
-        if (receive_descriptors(post.get(), next.task, next.handles, false) != 0) return false;
+        const int error = receive_descriptors(post.get(), next.task, next.handles, false);
+        if (error == ENOMEM) throw std::bad_alloc{}; // and they are lost
+        if (error != 0) return false;
         if (next.task == task) {
             into = std::move(next.handles);
             return true;

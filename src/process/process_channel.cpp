@@ -102,7 +102,8 @@ process_channel_ends make_process_channel(std::size_t capacity) {
     if (send_packet(made.in.socket, {}, probe) != 0) throw_errno("process_channel: cannot send");
     made.in.cost = static_cast<std::uint32_t>(std::max<std::size_t>(1, unread_bytes(made.in.socket)));
     pipe_message back;
-    static_cast<void>(receive_packet(made.out, {}, back));
+    if (receive_packet(made.out, {}, back) != pipe_result::done) // else it would count as an item for ever
+        throw std::runtime_error{"process_channel: cannot receive"};
     const std::size_t room = buffer_of(made.in.socket) / made.in.cost;
     if (capacity > room)
         throw std::invalid_argument{"process_channel: the capacity is " + std::to_string(capacity) +
