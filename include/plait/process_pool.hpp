@@ -163,7 +163,8 @@ struct process_pool_options {
 ///                Tests P13, ACancelledTaskIsStoppedAndItsNeighboursGoOn.
 /// Errors:        exceptions come back as themselves or as remote_error. A program without plait::program:
 ///                logic_error. Workers that cannot be started: system_error from the constructor.
-/// Cost:          an idle pool sleeps in the kernel. A busy worker makes no system call between tasks.
+/// Cost:          an idle pool sleeps in the kernel. A busy worker makes no system call between tasks. A thread that
+///                waits in `get` is woken by the worker itself, and completes other tasks' futures meanwhile.
 class [[gnu::visibility("default")]] process_pool final {
   public:
     explicit process_pool(process_pool_options options = {});

@@ -10,7 +10,9 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <csignal>
+#include <new>
 #include <system_error>
 #include <utility>
 
@@ -26,23 +28,19 @@ constexpr std::int64_t grace_at_stop = 5'000 * millisecond;
 constexpr std::int64_t patience_for_exit = 1'000 * millisecond;
 
 std::exception_ptr broken_by(const std::exception_ptr& cause) noexcept {
-    std::string text = "process_pool: broken: " + std::to_string(failures_until_broken) +
-                       " workers in a row ended before they were ready; last cause: ";
     try {
-        std::rethrow_exception(cause);
-    } catch (const std::exception& e) {
+        const std::string text = "process_pool: broken: " + std::to_string(failures_until_broken) +
+                                 " workers in a row ended before they were ready; last cause: ";
         try {
+            std::rethrow_exception(cause);
+        } catch (const std::exception& e) {
             std::throw_with_nested(pool_broken{text + e.what()});
         } catch (...) {
-            return std::current_exception();
-        }
-    } catch (...) {
-        try {
             std::throw_with_nested(
                 pool_broken{text + "the initializer threw something that is no std::exception"});
-        } catch (...) {
-            return std::current_exception();
         }
+    } catch (...) {
+        return std::current_exception(); // or bad_alloc, if there is no memory for the words
     }
 }
 
@@ -67,6 +65,15 @@ std::string reason_of(const parent_lane& lane, const worker_lost::details& d) {
 }
 
 } // namespace
+
+std::exception_ptr killed_unbegun() noexcept {
+    try {
+        return std::make_exception_ptr(
+            shutdown_error{"process_pool: shut down with .kill before the task was begun"});
+    } catch (...) {
+        return std::current_exception();
+    }
+}
 
 std::exception_ptr timeout_of(const process_task& task) noexcept {
     try {
@@ -180,11 +187,10 @@ bool process_engine::bury_if_dead(parent_lane& lane, std::int64_t now, std::vect
     // Death is certain. What is still unknown is how: the helper will say.
     if (!lane.exit_known && !lane.orphan && now < lane.ended_at + patience_for_exit) return false;
 
-    bool told = false;
-    ended.reserve(ended.size() + lane.outstanding()); // what follows must not fail half-way
     for (std::uint64_t index = 0; (index = lane.first_index()) != parent_lane::none;) {
         const slot_phase phase = lane.phase(index);
         const std::int64_t began = lane.started(index);
+        if (is_full(ended)) return false; // when these are told it goes on
         process_task* task = lane.forget(index);
         if (task->setup) {
             task->drop_reference();
@@ -197,8 +203,7 @@ bool process_engine::bury_if_dead(parent_lane& lane, std::int64_t now, std::vect
             task->stage_ = process_task::stage::ended;
             ended.push_back({task, {}});
             ended.back().result.what = process_result::kind::failed;
-            ended.back().result.error = std::make_exception_ptr(
-                shutdown_error{"process_pool: shut down with .kill before the task was begun"});
+            ended.back().result.error = killed_unbegun();
         } else {
             lane.view().slot(index).state.bury(lane.view().generation(index));
             take_last_output(lane, *task);
@@ -206,10 +211,10 @@ bool process_engine::bury_if_dead(parent_lane& lane, std::int64_t now, std::vect
             if (task->began_ < 0 || task->began_ > lane.ended_at) task->began_ = 0; // a damaged lane
             end_held_task(lane, *task, ended);
             note_end(lane, task); // still there: it is told of later
-            told = true;
+            lane.end_noted = true;
         }
     }
-    if (!told) note_end(lane, nullptr);
+    if (!lane.end_noted) note_end(lane, nullptr);
     lane.unfinished = lane.tail;
     lane.state = parent_lane::stage::dead;
     return true;
@@ -248,6 +253,12 @@ void process_engine::end_if_severed(parent_lane& lane) noexcept {
     lane.kill();
 }
 
+void process_engine::let_go_if_idle(parent_lane& lane, std::int64_t now) noexcept {
+    if (lane.outstanding() != 0 || lane.stop_deadline != 0) return;
+    lane.tell_to_stop();
+    lane.stop_deadline = now + grace_at_stop;
+}
+
 void process_engine::tend_seat(seat& s, std::int64_t now, std::vector<ending>& ended) {
     parent_lane& lane = *s.lane;
     const bool starting = lane.state == parent_lane::stage::starting;
@@ -270,10 +281,15 @@ void process_engine::tend_seat(seat& s, std::int64_t now, std::vector<ending>& e
         }
         s.lane.reset();
     } else if (lane.state == parent_lane::stage::ready && exhausted(lane)) {
-        // Its successor starts while it still works on what it has.
-        retiring_.reserve(retiring_.size() + 1);
         lane.state = parent_lane::stage::retiring;
-        retiring_.push_back(std::move(s.lane));
+        try {
+            retiring_.reserve(retiring_.size() + 1);
+            retiring_.push_back(
+                std::move(s.lane)); // its successor starts while it still works on what it has
+        } catch (...) {             // memory is short: its successor starts when it has gone
+        }
+    } else if (lane.state == parent_lane::stage::retiring) {
+        let_go_if_idle(lane, now);
     }
 }
 
@@ -289,6 +305,8 @@ void process_engine::fill_seats(std::int64_t now) {
             error = ask_for(*s.lane);
         } catch (const std::system_error& e) {
             error = e.code().value();
+        } catch (const std::bad_alloc&) {
+            error = ENOMEM;
         }
         if (error == 0) continue;
         if (s.lane) {
@@ -296,6 +314,8 @@ void process_engine::fill_seats(std::int64_t now) {
             s.lane.reset();
         }
         start_failed(s, start_failure::no_process, cannot_start(worker, error), now);
+        // The next attempt is a later turn's, and somebody has to wake us for it.
+        s.not_before = std::max(s.not_before, now + millisecond);
     }
 }
 
@@ -344,10 +364,7 @@ std::int64_t process_engine::tend_workers(std::int64_t now, std::vector<ending>&
     for (seat& s : seats_)
         if (s.lane) tend_seat(s, now, ended);
     for (auto lane = retiring_.begin(); lane != retiring_.end();) {
-        if ((*lane)->outstanding() == 0 && (*lane)->stop_deadline == 0) {
-            (*lane)->tell_to_stop();
-            (*lane)->stop_deadline = now + grace_at_stop;
-        }
+        let_go_if_idle(**lane, now);
         lane = bury_if_dead(**lane, now, ended) ? retiring_.erase(lane) : lane + 1;
     }
     // `open_` counts what is still to be told as well, so nobody leaves before the last future has its

@@ -26,13 +26,15 @@ void advise_huge(void* data, std::size_t size) noexcept {
 
 } // namespace
 
-byte_buffer::~byte_buffer() { std::free(data_); }
+void byte_buffer::free_memory() noexcept { std::free(data_); }
 
 void byte_buffer::grow(std::size_t more) {
     if (more > static_cast<std::size_t>(PTRDIFF_MAX) - size_) throw std::bad_alloc{};
     const std::size_t wanted = std::max({smallest_capacity, size_ + more, capacity_ + capacity_ / 2});
-    void* moved = std::realloc(data_, wanted);
+    void* moved = std::realloc(borrowed_ ? nullptr : data_, wanted);
     if (moved == nullptr) throw std::bad_alloc{};
+    if (borrowed_ && size_ != 0) std::memcpy(moved, data_, size_);
+    borrowed_ = false;
     if (wanted >= huge_threshold) advise_huge(moved, wanted);
     data_ = static_cast<std::byte*>(moved);
     capacity_ = wanted;

@@ -6,6 +6,7 @@
 
 #include <sys/socket.h>
 
+#include <array>
 #include <cerrno>
 #include <ctime>
 
@@ -26,8 +27,16 @@ descriptor_list to_list(std::vector<unique_fd>&& received) {
 }
 
 int pass_descriptors(int socket, std::uint64_t task, const descriptor_list& list, bool wait) noexcept {
+    const auto send = [&](std::span<const int> numbers) {
+        return send_parcel(socket, std::as_bytes(std::span{&task, 1}), {}, numbers, wait);
+    };
+    std::array<int, 32> few; // for which no memory is needed
+    if (list.all.size() <= few.size()) {
+        for (std::size_t i = 0; i < list.all.size(); ++i) few[i] = list.all[i].get();
+        return send(std::span{few}.first(list.all.size()));
+    }
     try {
-        return send_parcel(socket, std::as_bytes(std::span{&task, 1}), {}, numbers_of(list), wait);
+        return send(numbers_of(list));
     } catch (...) {
         return ENOMEM;
     }

@@ -14,6 +14,7 @@ namespace {
 constexpr double feed_ahead = 50'000;         // nanoseconds
 constexpr double one_ahead_until = 1'000'000; // longer tasks are not fed ahead at all
 constexpr std::int64_t long_task = 1'000'000; // nanoseconds
+constexpr double tiny_task = 5'000;           // nanoseconds: a wake-up takes as long
 constexpr double weight_of_one = 1.0 / 8;
 
 std::exception_ptr start_error_of(const process_result& result) noexcept {
@@ -58,7 +59,7 @@ parent_lane* process_engine::best_lane() noexcept {
     return best->has_room() ? best : nullptr;
 }
 
-void process_engine::dispatch() noexcept {
+void process_engine::dispatch(bool urgent) noexcept {
     if (killing_) return;
     while (!pending_.empty()) {
         parent_lane* lane = best_lane();
@@ -66,7 +67,9 @@ void process_engine::dispatch() noexcept {
         process_task* task = pending_.pop_front();
         if (task == nullptr) return;
         task->stage_ = process_task::stage::placed;
-        lane->place(*task, static_cast<std::uint32_t>(task->attempts_) + 1, result_hint_);
+        if (lane->place(*task, static_cast<std::uint32_t>(task->attempts_) + 1, result_hint_,
+                        urgent || mean_ > tiny_task))
+            holds_back_.store(true, order::relaxed);
     }
 }
 
@@ -123,8 +126,7 @@ void process_engine::collect(parent_lane& lane, std::vector<ending>& ended) {
         process_result result;
         bool streamed = false;
         std::uint32_t elapsed = 0;
-        ended.reserve(ended.size() +
-                      1); // before the task is taken off the books: nothing may get lost for lack of memory
+        if (is_full(ended)) break;
         process_task* task = lane.harvest(result, streamed, elapsed);
         if (task == nullptr) break;
         if (lane.damaged) {
@@ -147,6 +149,7 @@ void process_engine::collect(parent_lane& lane, std::vector<ending>& ended) {
             continue;
         }
         ++lane.finished;
+        lively_ = true;
         mean_ += (static_cast<double>(elapsed) - mean_) * (mean_ >= 1e9 ? 1.0 : weight_of_one);
         if (streamed && result.bytes.size() <= block_classes[std::size(block_classes) - 1].size)
             result_hint_ = std::max(result_hint_, result.bytes.size());
@@ -161,9 +164,10 @@ void process_engine::collect(parent_lane& lane, std::vector<ending>& ended) {
     lane.recycle();
 }
 
-void process_engine::refuse_all(std::vector<ending>& ended) {
-    ended.reserve(ended.size() + pending_.size());
-    while (process_task* task = pending_.pop_front()) {
+void process_engine::refuse_all(std::vector<ending>& ended) noexcept {
+    while (!is_full(ended)) {
+        process_task* task = pending_.pop_front();
+        if (task == nullptr) return;
         task->stage_ = process_task::stage::ended;
         ended.push_back({task, {}});
         ended.back().result.what = process_result::kind::failed;

@@ -60,11 +60,12 @@ struct lane_header {
     std::uint32_t number = 0;  ///< of the worker: 0 .. workers - 1
     std::uint32_t slots = 0;   ///< a power of two
     std::uint32_t at_once = 0; ///< tasks that it drives at once, on a loop; 0: it runs one after the other
+    std::uint32_t spins = 0;   ///< 1: there are processors enough to look for a while before it sleeps
 
     /// The worker sleeps on it: for a task, for bytes of its arguments, for room for bytes of its result.
     alignas(64) park_word worker;
-    /// The parent announces here that it is about to sleep; it is woken by the bell, an eventfd.
-    alignas(64) park_word parent;
+    /// Who of the parent's threads is to be told of results: the supervisor, by the bell, or one that waits for a task.
+    alignas(64) listener_word parent;
     /// Slots that the worker is past. Written by it alone, after `done`. On a loop: entries of the queue.
     alignas(64) atomic<std::uint64_t> head;
     /// 1: do not claim. The parent sets it, then kills if the task that it means is still running; else it
@@ -128,7 +129,7 @@ class lane_view {
         : memory_{memory}, shift_{static_cast<std::uint32_t>(__builtin_ctz(slots))} {}
 
     /// By the parent, in fresh (zeroed) memory.
-    static void construct(std::byte* memory, std::uint32_t worker_number, std::uint32_t at_once);
+    static void construct(std::byte* memory, std::uint32_t worker_number, std::uint32_t at_once, bool spins);
 
     lane_header& header() const noexcept { return *reinterpret_cast<lane_header*>(memory_); }
     lane_slot& slot(std::uint64_t index) const noexcept {

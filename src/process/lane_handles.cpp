@@ -4,10 +4,11 @@
 #include "process/parent_lane.hpp"
 #include "sys/futex.hpp"
 
+#include <cerrno>
+#include <new>
 #include <utility>
 
 namespace plait::detail {
-
 // Only for the task that the worker holds, which takes the message before it does anything else: so there is
 // never more than one on its way, what is withdrawn or moved has none there, and it fits the socket's buffer.
 // If the worker dies, the kernel closes what it has not taken.
@@ -15,14 +16,15 @@ bool parent_lane::send_descriptors(process_task& task) noexcept {
     const std::int64_t now = monotonic_now();
     if (now < post_again) return false;
     const int error = pass_descriptors(post.get(), task.number_, task.descriptors, false);
-    if (is_full(error)) {
-        if (post_since == 0) post_since = now;
-        post_again = now + pause_when_full;
-        return false;
+    if (error == 0) {
+        task.descriptors_sent_ = true;
+        post_since = post_again = 0;
+        return true;
     }
-    post_since = 0;
-    task.descriptors_sent_ = true; // or there is nobody to take them, and its end is on its way
-    return error == 0;
+    // The kernel has no room or no memory for them; or there is nobody to take them, and its end is on its way.
+    if (post_since == 0) post_since = now;
+    post_again = now + pause_when_full;
+    return false;
 }
 
 bool parent_lane::is_post_stuck() const noexcept {
@@ -39,7 +41,9 @@ bool parent_lane::take_handles(std::uint64_t task, descriptor_list& into) {
     }
     for (;;) {
         arrival next;
-        if (receive_descriptors(post.get(), next.task, next.handles, false) != 0) return false;
+        const int error = receive_descriptors(post.get(), next.task, next.handles, false);
+        if (error == ENOMEM) throw std::bad_alloc{}; // and they are lost
+        if (error != 0) return false;
         if (next.task == task) {
             into = std::move(next.handles);
             return true;

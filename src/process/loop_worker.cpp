@@ -45,14 +45,15 @@ bool loop_worker::is_asked_to_stop() const noexcept {
 }
 
 void loop_worker::begin(std::uint64_t index) noexcept {
-    if (!claim(index)) return;                               // taken back
+    if (!claim(index, monotonic_now())) return;              // taken back
     lane_.header().sending.store(index + 1, order::seq_cst); // should it end here
     lane_slot& slot = lane_.slot(index);
     if ((slot.flags & setup_task) != 0) {
         perform(slot);
         // A stack for crashes on the loop's thread, whose own may be what overflows.
         loop_.submit([] { use_crash_stack(); }).wait();
-        return finish(slot, lane_.generation(index));
+        finish(slot, lane_.generation(index));
+        return;
     }
     std::unique_ptr<running> r;
     slot_reader in{port_, slot};

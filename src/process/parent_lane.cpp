@@ -8,8 +8,21 @@
 #include <csignal>
 
 namespace plait::detail {
+namespace {
 
-parent_lane::parent_lane(std::uint32_t worker_number, std::uint64_t incarnation, std::uint32_t tasks_at_once)
+// Of tasks for a worker that sleeps: together they take about as long as the wake-up.
+constexpr std::uint32_t enough_to_wake = 64;
+constexpr std::uint64_t results_ahead = 3;
+
+void fetch_soon(const lane_slot& slot) noexcept {
+    __builtin_prefetch(&slot);
+    __builtin_prefetch(slot.payload);
+}
+
+} // namespace
+
+parent_lane::parent_lane(std::uint32_t worker_number, std::uint64_t incarnation, std::uint32_t tasks_at_once,
+                         bool spins)
     : worker{worker_number},
       number{incarnation},
       at_once{tasks_at_once},
@@ -17,7 +30,7 @@ parent_lane::parent_lane(std::uint32_t worker_number, std::uint64_t incarnation,
       mapping_{memory, lane_size},
       slots_{tasks_at_once == 0 ? slots_per_lane : slots_per_loop_lane},
       entries_(slots_) {
-    lane_view::construct(mapping_.data(), worker_number, at_once);
+    lane_view::construct(mapping_.data(), worker_number, at_once, spins);
     if (at_once != 0) {
         live_.reserve(slots_); // nothing below may fail
         for (std::uint32_t i = slots_; i-- > 0;) free_slots_.push_back(i);
@@ -70,7 +83,8 @@ std::uint64_t parent_lane::next_index() noexcept {
     return index;
 }
 
-void parent_lane::place(process_task& task, std::uint32_t attempt, std::size_t result_hint) noexcept {
+bool parent_lane::place(process_task& task, std::uint32_t attempt, std::size_t result_hint,
+                        bool urgent) noexcept {
     const std::uint64_t index = next_index();
     entry& e = entries_[view().number(index)];
     lane_slot& slot = view().slot(index);
@@ -114,7 +128,11 @@ void parent_lane::place(process_task& task, std::uint32_t attempt, std::size_t r
         // seq_cst: pairs with the worker's look at the queue after it has announced that it parks.
         view().header().pushed.store(++pushed_, order::seq_cst);
     }
-    wake();
+    if (urgent || supervisor_ == supervisor::sleeps || outstanding_ <= many)
+        wake();
+    else if (view().header().worker.is_parked() && ++held_back_ >= enough_to_wake)
+        wake();
+    return held_back_ != 0;
 }
 
 process_task* parent_lane::forget(std::uint64_t index) noexcept {
@@ -127,6 +145,7 @@ process_task* parent_lane::forget(std::uint64_t index) noexcept {
         std::erase(live_, index);
         free_slots_.push_back(static_cast<std::uint32_t>(view().number(index)));
     }
+    if (attendant_ != nullptr && attendant_->index == index) dismiss_attendant();
     if (task != nullptr) {
         --outstanding_;
         if (task->timeout != 0) --timed;
@@ -174,6 +193,8 @@ process_task* parent_lane::harvest(process_result& result, bool& streamed, std::
         }
         if (!read_result(index, result, streamed, elapsed)) return nullptr;
         ++unfinished;
+        // The worker has written to it, so it has to come from the other processor's cache.
+        fetch_soon(view().slot(index + results_ahead));
         return forget(index);
     }
     return nullptr;
@@ -184,7 +205,8 @@ bool parent_lane::read_result(std::uint64_t index, process_result& result, bool&
                               std::uint32_t& elapsed) {
     const entry& e = entries_[view().number(index)];
     const lane_slot& slot = view().slot(index);
-    if (slot.state.phase(view().generation(index)) != slot_phase::done) return false;
+    // seq_cst: who has just said that it listens looks once more by this.
+    if (slot.state.phase_seq_cst(view().generation(index)) != slot_phase::done) return false;
 
     // Each word is read once: the worker may be writing nonsense this very moment.
     const std::uint64_t size = slot.size;
@@ -194,16 +216,26 @@ bool parent_lane::read_result(std::uint64_t index, process_result& result, bool&
     process_task& task = *e.task;
     streamed = (flags & result_streamed) != 0;
     result.what = process_result::kind::failed; // unless it makes sense
-    if (streamed && size <= task.incoming_.size()) {
-        task.incoming_.drop_front(task.incoming_.size() - static_cast<std::size_t>(size));
-        result.bytes = std::move(task.incoming_);
-    } else if (!streamed && size <= e.block.capacity) {
-        result.bytes.append(view().at(e.block.offset), static_cast<std::size_t>(size));
-    } else {
-        damaged = true;
-    }
-    if (!damaged && (flags & result_holds_handles) != 0) {
-        if (!take_handles(task.number_, result.descriptors)) damaged = true;
+    result.pid = pid;
+    result.worker = worker;
+    try {
+        if (streamed && size <= task.incoming_.size()) {
+            task.incoming_.drop_front(task.incoming_.size() - static_cast<std::size_t>(size));
+            result.bytes = std::move(task.incoming_);
+        } else if (!streamed && size <= e.block.capacity) {
+            // A small one into the task itself, which has ended and needs its arguments no more.
+            if (size <= process_task::near_size)
+                result.bytes = byte_buffer{task.near, process_task::near_size};
+            result.bytes.append(view().at(e.block.offset), static_cast<std::size_t>(size));
+        } else {
+            damaged = true;
+        }
+        if (!damaged && (flags & result_holds_handles) != 0 &&
+            !take_handles(task.number_, result.descriptors))
+            damaged = true;
+    } catch (...) { // memory is short: it ends all the same
+        result.error = std::current_exception();
+        return true;
     }
     switch (damaged ? result_kind::none : kind) {
     case result_kind::value:
@@ -219,8 +251,6 @@ bool parent_lane::read_result(std::uint64_t index, process_result& result, bool&
         damaged = true;
         break;
     }
-    result.pid = pid;
-    result.worker = worker;
     return true;
 }
 
@@ -258,105 +288,8 @@ void parent_lane::ask_to_stop(std::uint64_t index) noexcept {
     wake();
 }
 
-bool parent_lane::rings_make_sense() const noexcept {
-    const lane_header& header = view().header();
-    return ring_makes_sense(header.to_worker) && ring_makes_sense(header.to_parent);
-}
-
-parent_lane::streams parent_lane::streaming() noexcept {
-    if (at_once == 0) {
-        process_task* const task = running();
-        return {task, task};
-    }
-    streams tasks;
-    // Before the look at who sends: as long as bytes are there nobody else does, since the worker waits until
-    // all of one result are taken. Bytes that come later are the next look's.
-    tasks.has_bytes = ring_available(view().header().to_parent) != 0;
-    const std::uint64_t sending = view().header().sending.load(order::seq_cst);
-    for (const std::uint64_t index : live_) {
-        if (phase(index) != slot_phase::running) continue;
-        process_task* const task = task_at(index);
-        if (index + 1 == sending) tasks.to_parent = task;
-        // The worker reads all of one task's arguments before it claims the next one, so it is one only.
-        if (task->fed_ < task->arguments.size() || !task->descriptors_sent_)
-            tasks.to_worker = task;
-        else if (is_sent(*task))
-            drop_arguments(*task);
-    }
-    return tasks;
-}
-
-parent_lane::pumped parent_lane::pump(const streams& tasks) {
-    if (!rings_make_sense()) return pumped::nonsense;
-    lane_header& header = view().header();
-    bool moved = false;
-    if (tasks.to_worker != nullptr) {
-        process_task& task = *tasks.to_worker;
-        const std::uint64_t size = task.arguments.size();
-        if (task.fed_ < size) {
-            const std::size_t put =
-                ring_put(header.to_worker, view().at(lane_ring_to_worker), task.arguments.data() + task.fed_,
-                         static_cast<std::size_t>(size - task.fed_));
-            task.fed_ += put;
-            moved = put != 0;
-        }
-        if (!task.descriptors_sent_) moved = send_descriptors(task) || moved;
-        if (is_post_stuck()) return pumped::stuck;
-        if (is_sent(task)) drop_arguments(task);
-    }
-    if (const std::size_t there = tasks.has_bytes ? ring_available(header.to_parent) : 0; there != 0) {
-        if (tasks.to_parent == nullptr) return pumped::nonsense;
-        byte_buffer& incoming = tasks.to_parent->incoming_;
-        std::byte* to = incoming.extend(there);
-        const std::size_t got = ring_get(header.to_parent, view().at(lane_ring_to_parent), to, there);
-        incoming.commit(got);
-        moved = moved || got != 0;
-    }
-    if (!moved) return pumped::nothing;
-    wake();
-    return pumped::some;
-}
-
-bool parent_lane::needs_attention() noexcept {
-    if (output.is_open() && output_wanted() != output_taken && !killed_by_us) return true;
-    if (at_once != 0) return loop_needs_attention();
-    if (oldest < unfinished && !has_room() && view().header().head.load(order::seq_cst) > oldest) return true;
-    for (std::uint64_t index = unfinished; index < tail; ++index) {
-        process_task* task = task_at(index);
-        if (task == nullptr) continue;
-        const slot_phase now = phase(index);
-        if (now == slot_phase::done) return true;
-        if (now != slot_phase::running) return false;
-        if (!rings_make_sense()) return !killed_by_us; // `pump` has it killed; then only its end is awaited
-        const lane_header& header = view().header();
-        if (ring_available(header.to_parent) != 0) return true;
-        if (!task->descriptors_sent_ && monotonic_now() >= post_again) return true;
-        if (is_sent(*task) && task->arguments.size() >= large_arguments) return true;
-        return task->fed_ < task->arguments.size() && ring_room(header.to_worker) != 0;
-    }
-    return false;
-}
-
-bool parent_lane::loop_needs_attention() noexcept {
-    if (!rings_make_sense()) return !killed_by_us; // as above
-    lane_header& header = view().header();
-    if (ring_available(header.to_parent) != 0) return !killed_by_us;
-    for (const std::uint64_t index : live_) {
-        const slot_phase now = phase(index);
-        if (now == slot_phase::done) return true;
-        if (now != slot_phase::running) continue;
-        const process_task& task = *task_at(index);
-        if (!task.descriptors_sent_ && monotonic_now() >= post_again) return true;
-        if (task.fed_ < task.arguments.size()) {
-            if (ring_room(header.to_worker) != 0) return true;
-        } else if (is_sent(task) && task.arguments.size() >= large_arguments) {
-            return true;
-        }
-    }
-    return false;
-}
-
 void parent_lane::wake() noexcept {
+    held_back_ = 0;
     park_word& parked = view().header().worker;
     if (parked.take()) futex_wake(parked.address(), 1, futex_scope::shared);
 }

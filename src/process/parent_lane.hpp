@@ -7,6 +7,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <vector>
 
 #include <plait/detail/process_task.hpp>
@@ -36,7 +37,7 @@ struct block_reference {
 ///     oldest <= unfinished <= tail     slots [oldest, unfinished) are finished but not yet free to be filled
 ///     again,
 ///                                      [unfinished, tail) are with the worker or waiting for it
-class parent_lane {
+class parent_lane : public std::enable_shared_from_this<parent_lane> {
   public:
     enum class stage : std::uint8_t {
         starting, ///< forked or about to be; its setup task is in slot 0
@@ -45,8 +46,9 @@ class parent_lane {
         dead,     ///< its process has ended
     };
 
-    /// `at_once`: tasks that the worker drives on a loop; 0: it runs one after the other.
-    parent_lane(std::uint32_t worker, std::uint64_t number, std::uint32_t at_once);
+    /// `at_once`: tasks that the worker drives on a loop; 0: it runs one after the other. `spins`: there are
+    /// processors enough for looking before sleeping.
+    parent_lane(std::uint32_t worker, std::uint64_t number, std::uint32_t at_once, bool spins);
     parent_lane(const parent_lane&) = delete;
     parent_lane& operator=(const parent_lane&) = delete;
     ~parent_lane();
@@ -55,9 +57,17 @@ class parent_lane {
 
     bool has_room() const noexcept;
     std::uint64_t outstanding() const noexcept { return outstanding_; }
+    /// Of so many tasks none is waited for by itself.
+    static constexpr std::uint64_t many = 8;
 
-    /// Fills the next slot; wakes the worker if it sleeps. `result_hint`: how large its result may be.
-    void place(process_task& task, std::uint32_t attempt, std::size_t result_hint) noexcept;
+    /// Fills the next slot. `result_hint`: how large its result may be. Wakes the worker if it sleeps; if that is not
+    /// `urgent`, and many tasks come while the supervisor will look again soon, only when there is enough for it to do.
+    /// Returns whether it sleeps on.
+    bool place(process_task& task, std::uint32_t attempt, std::size_t result_hint, bool urgent) noexcept;
+    /// Wakes it for what was not urgent.
+    void wake_if_held_back() noexcept {
+        if (held_back_ != 0) wake();
+    }
     /// Takes back what the worker has not begun. False: it has.
     bool withdraw(std::uint64_t index) noexcept;
     /// The last task that can still be taken back, or null.
@@ -106,10 +116,19 @@ class parent_lane {
     pumped pump(const streams& tasks);
     /// Is there anything for `pump` or `harvest`?
     bool needs_attention() noexcept;
+    /// Does the task that the worker holds need the supervisor: for what goes through the rings or the post?
+    bool is_streaming() noexcept;
+    /// The supervisor copies for one of its tasks, without the lock: none may leave meanwhile. Set under it.
+    atomic<bool> pumping{false};
     /// Its arguments are with the worker, and will not be asked for again.
     static void drop_arguments(process_task& task) noexcept {
         task.arguments.release();
         task.descriptors.all.clear();
+    }
+    /// All of it is in its slot's block, and so is its result as a rule: the supervisor has nothing to carry for it.
+    static bool travels_alone(const process_task& task) noexcept {
+        return task.descriptors_sent_ && task.fed_ >= task.arguments.size() &&
+               task.arguments.size() < large_arguments;
     }
     static bool is_sent(const process_task& task) noexcept {
         return task.fed_ >= task.arguments.size() && task.descriptors_sent_ && task.attempts_ >= task.retries;
@@ -124,6 +143,21 @@ class parent_lane {
     }
     /// Gives the running task what was printed, and lets the worker go on. False: it asks for what cannot be.
     bool hand_over_output(std::uint64_t wanted) noexcept;
+
+    /// A thread that waits for the task at `index`, and looks after the lane meanwhile (attend.cpp). It lives as long as
+    /// it is on the books, and is woken when the task leaves them.
+    struct attendant {
+        std::uint64_t index = 0;
+        atomic<bool> dismissed{false};
+    };
+    bool is_attended() const noexcept { return attendant_ != nullptr; }
+    void attend(attendant& thread) noexcept;
+    void dismiss_attendant() noexcept;
+    /// The supervisor is about to sleep, or is awake again: who is not attended tells it of results. While it `naps`, which
+    /// is for a millisecond at most, it is not woken for each of many; while it `dozes`, which is as short, for none, since
+    /// there are threads that take them.
+    enum class supervisor : std::uint8_t { awake, dozes, naps, sleeps };
+    void supervisor_is(supervisor now) noexcept;
 
     void wake() noexcept;
     void tell_to_stop() noexcept;
@@ -155,6 +189,7 @@ class parent_lane {
     bool severed = false;             // its end of the lifeline is closed, and perhaps its bell
     std::int64_t ended_at = 0;
     bool exit_known = false;
+    bool end_noted = false; // for on_worker_event
     int exit_code = 0;
     int exit_status = 0;
     std::int64_t peak_memory = 0; // bytes, when its end is known
@@ -213,6 +248,9 @@ class parent_lane {
     std::uint64_t pushed_ = 0;
     std::vector<std::uint32_t> free_blocks_[std::size(block_classes)];
     std::uint64_t outstanding_ = 0;
+    std::uint32_t held_back_ = 0; // tasks for which a worker that sleeps was not woken
+    attendant* attendant_ = nullptr;
+    supervisor supervisor_ = supervisor::awake;
 };
 
 } // namespace plait::detail

@@ -104,7 +104,8 @@ process_channel_ends make_process_channel(std::size_t capacity) {
     if (cost == 0) throw_errno("process_channel: cannot ask how much of the channel is unread");
     made.in.cost = static_cast<std::uint32_t>(cost);
     pipe_message back;
-    static_cast<void>(receive_packet(made.out, {}, back));
+    if (receive_packet(made.out, {}, back) != pipe_result::done) // else it would count as an item for ever
+        throw std::runtime_error{"process_channel: cannot receive"};
     const std::size_t bytes = buffer_of(made.in.socket);
     if (bytes == 0) throw_errno("process_channel: cannot ask how large the kernel's buffer is");
     const std::size_t room = bytes / made.in.cost;

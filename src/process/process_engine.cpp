@@ -5,8 +5,11 @@
 #include "sys/event_descriptor.hpp"
 #include "sys/futex.hpp"
 #include "sys/pidfd.hpp"
+#include "sys/process_id.hpp"
 
+#include <plait/detail/context.hpp>
 #include <plait/errors.hpp>
+#include <plait/processors.hpp>
 
 #include <poll.h>
 #include <sys/epoll.h>
@@ -20,6 +23,7 @@
 namespace plait::detail {
 namespace {
 
+constexpr std::uint64_t submits_between_harvests = 64;
 constexpr std::int64_t patience_with_helper = 10'000'000'000;
 constexpr const char* helper_ended_at_once =
     "process_pool: its helper process ended at once; does the program end before plait::program is made?";
@@ -36,13 +40,15 @@ void watch(int epoll, int descriptor) {
 process_engine::process_engine(process_engine_options options)
     : failures_{make_failure_handler("process_pool", std::move(options.on_unhandled))},
       options_{std::move(options)},
-      process_{::getpid()},
+      process_{this_process()},
+      spins_{available_processors() > options_.workers},
       bell_{above_stdio(unique_fd{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)})},
       epoll_{above_stdio(unique_fd{::epoll_create1(EPOLL_CLOEXEC)})} {
     if (!bell_) throw_errno("process_pool: eventfd");
     if (!epoll_) throw_errno("process_pool: epoll_create1");
     watch(epoll_.get(), bell_.get());
 
+    endings_.reserve(endings_at_once);
     helper_.start();
     seats_.resize(options_.workers);
     // All are forked before the constructor returns, or it throws and none stays behind (the helper's end is
@@ -81,7 +87,7 @@ process_engine::process_engine(process_engine_options options)
 }
 
 void process_engine::check_process() const {
-    if (::getpid() != process_)
+    if (this_process() != process_)
         throw std::logic_error{
             "process_pool: this process was forked from the pool's owner; a pool works only in the "
             "process that made it"};
@@ -92,6 +98,8 @@ void process_engine::wake_supervisor() noexcept { ring_event(bell_.get()); }
 void process_engine::submit(process_task& task) {
     check_process();
     std::exception_ptr refusal;
+    bool full = false;
+    const bool timed = task.timeout != 0; // it may be gone once it is queued
     {
         const std::lock_guard guard{mutex_};
         if (closing_) throw shutdown_error{"process_pool: submit after shutdown"};
@@ -101,23 +109,25 @@ void process_engine::submit(process_task& task) {
         if (!refusal) {
             pending_.push_back(task);
             recall_less_urgent_than(task);
-            dispatch();
+            // A thread that belongs to no executor says so when it waits (attend, hurry).
+            const bool free_thread = current().worker == nullptr;
+            dispatch(!free_thread);
+            full = free_thread && !pending_.empty() && task.number_ % submits_between_harvests == 0;
         }
     }
     if (refusal) {
-        std::vector<ending> ended;
-        ended.push_back({&task, {}});
-        ended.back().result.what = process_result::kind::failed;
-        ended.back().result.error = std::move(refusal);
-        deliver(ended);
-    } else if (task.timeout != 0) {
+        ending e{&task, {}};
+        e.result.what = process_result::kind::failed;
+        e.result.error = std::move(refusal);
+        deliver(e);
+    } else if (timed) {
         wake_supervisor(); // its deadline may be the next one
     }
+    if (full) make_room();
 }
 
 bool process_engine::cancel(process_task& task, process_cancel how) noexcept {
-    if (::getpid() != process_) return false;
-    std::vector<ending> ended;
+    if (this_process() != process_) return false;
     {
         const std::lock_guard guard{mutex_};
         switch (task.stage_) {
@@ -146,14 +156,14 @@ bool process_engine::cancel(process_task& task, process_cancel how) noexcept {
         }
         task.stage_ = process_task::stage::ended;
     }
-    ended.push_back({&task, {}});
-    deliver(ended);
+    ending e{&task, {}};
+    deliver(e);
     return true;
 }
 
 void process_engine::shutdown(bool wait, bool cancel_pending, bool kill) {
     check_process();
-    std::vector<ending> ended;
+    pending_tasks refused;
     {
         const std::lock_guard guard{mutex_};
         closing_ = true;
@@ -163,12 +173,8 @@ void process_engine::shutdown(bool wait, bool cancel_pending, bool kill) {
                 while (process_task* task = lane.withdraw_last()) pending_.put_back(*task);
             });
             while (process_task* task = pending_.pop_front()) {
+                refused.push_back(*task);
                 task->stage_ = process_task::stage::ended;
-                ended.push_back({task, {}});
-                if (cancel_pending) continue;
-                ended.back().result.what = process_result::kind::failed;
-                ended.back().result.error = std::make_exception_ptr(
-                    shutdown_error{"process_pool: shut down with .kill before the task was begun"});
             }
         }
         if (cancel_pending && !kill) {
@@ -191,7 +197,14 @@ void process_engine::shutdown(bool wait, bool cancel_pending, bool kill) {
             });
         }
     }
-    deliver(ended);
+    while (process_task* task = refused.pop_front()) {
+        ending e{task, {}};
+        if (!cancel_pending) {
+            e.result.what = process_result::kind::failed;
+            e.result.error = killed_unbegun();
+        }
+        deliver(e);
+    }
     wake_supervisor();
     if (!wait) return;
     std::unique_lock guard{mutex_};
@@ -229,7 +242,7 @@ std::size_t process_engine::status(process_worker_status* into, std::size_t coun
 }
 
 void process_engine::signal_all(int signal) noexcept {
-    if (::getpid() != process_) return;
+    if (this_process() != process_) return;
     const std::lock_guard guard{mutex_};
     for_each_lane([&](const parent_lane& lane) {
         if (lane.process && !lane.ended) signal_process(lane.process, signal);
@@ -237,7 +250,7 @@ void process_engine::signal_all(int signal) noexcept {
 }
 
 void process_engine::destroy(process_engine* engine) noexcept {
-    if (::getpid() != engine->process_) return; // in a forked child: its threads and workers are not here
+    if (this_process() != engine->process_) return; // in a forked child: its threads and workers are not here
     {
         const std::lock_guard guard{engine->mutex_};
         if (std::this_thread::get_id() == engine->supervisor_id_) {
@@ -270,6 +283,10 @@ void report_unhandled(process_engine& engine, const std::exception_ptr& error,
 }
 
 void submit_to(process_engine& engine, process_task& task) { engine.submit(task); }
+
+void hurry_in(process_engine& engine) noexcept { engine.hurry(); }
+
+void attend_in(process_engine& engine, process_task& task) noexcept { engine.attend(task); }
 
 bool cancel_in(process_engine& engine, process_task& task, process_cancel how) noexcept {
     return engine.cancel(task, how);

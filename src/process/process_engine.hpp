@@ -59,6 +59,10 @@ class process_engine {
 
     void submit(process_task& task);
     bool cancel(process_task& task, process_cancel how) noexcept;
+    /// By a thread that waits for the task, before it sleeps for it in another way.
+    void attend(process_task& task) noexcept;
+    /// By a thread that is about to wait in another way.
+    void hurry() noexcept;
     void shutdown(bool wait, bool cancel_pending, bool kill);
     std::size_t status(process_worker_status* into, std::size_t count);
     void signal_all(int signal) noexcept;
@@ -83,12 +87,17 @@ class process_engine {
         process_result result;
         std::unique_ptr<death_report> death = nullptr; // becomes the result's error when it is told
     };
+    /// Who tells of ends needs no memory for it: his list has it from the start, and what finds no place is taken next time.
+    static constexpr std::size_t endings_at_once = 128;
+    static bool is_full(const std::vector<ending>& ended) noexcept {
+        return ended.size() == ended.capacity();
+    }
     struct noted_event {
         worker_event event;
         std::unique_ptr<death_report> death = nullptr; // becomes its text when it is told
     };
-    struct seat { // of a worker
-        std::unique_ptr<parent_lane> lane;
+    struct seat {                          // of a worker
+        std::shared_ptr<parent_lane> lane; // shared with the thread that attends to it
         std::int64_t not_before = 0;
     };
 
@@ -96,10 +105,22 @@ class process_engine {
 
     // process_engine.cpp: from any thread.
     void wake_supervisor() noexcept;
+
+    // attend.cpp: from any thread.
+    enum class attendance : std::uint8_t { told, listening, over };
+    struct watch_of_lane;
+    attendance look_after_lanes(process_task& task, watch_of_lane& watch,
+                                std::vector<ending>& ended) noexcept;
+    bool collects_for_all(const parent_lane& lane) const noexcept;
+    bool harvest_in_thread(std::vector<ending>& ended) noexcept;
+    void make_room() noexcept;
+    void wake_held_back() noexcept;
+    static void listen(watch_of_lane& watch) noexcept;
+    void sleep_in(watch_of_lane& watch) noexcept;
     void check_process() const;
 
     // dispatch.cpp: under the lock.
-    void dispatch() noexcept;
+    void dispatch(bool urgent = false) noexcept;
     std::size_t depth(const parent_lane& lane) const noexcept;
     bool takes_tasks(const parent_lane* lane) const noexcept;
     parent_lane* best_lane() noexcept;
@@ -108,13 +129,16 @@ class process_engine {
     void take_from_behind_long_tasks(std::int64_t now) noexcept;
     void collect(parent_lane& lane, std::vector<ending>& ended);
     bool exhausted(const parent_lane& lane) const noexcept;
-    void refuse_all(std::vector<ending>& ended);
+    void refuse_all(std::vector<ending>& ended) noexcept;
 
     // supervisor.cpp: the supervisor's thread.
     void supervise() noexcept;
     std::int64_t turn(std::vector<ending>& ended);
+    static void tell(ending& e) noexcept;
+    void deliver(ending& one) noexcept;
     void deliver(std::vector<ending>& ended) noexcept;
-    bool pump_streams(std::int64_t& deadline) noexcept;
+    void deliver(std::vector<ending>& ended, std::vector<ending>& spare) noexcept;
+    bool pump_streams() noexcept;
     bool pump_output() noexcept; // output.cpp
 
     // watching.cpp: the same.
@@ -124,7 +148,7 @@ class process_engine {
     void note_end(const parent_lane& lane, const process_task* held) noexcept;
     bool tell_events() noexcept;
     std::int64_t check_memory(std::int64_t now) noexcept;
-    bool announce_sleep() noexcept;
+    bool announce_sleep(std::int64_t& deadline) noexcept;
     void sleep_until(std::int64_t deadline) noexcept;
     void note_event(int descriptor, bool readable) noexcept;
     std::int64_t check_timeouts(parent_lane& lane, std::int64_t now) noexcept;
@@ -147,6 +171,7 @@ class process_engine {
     std::int64_t tend_workers(std::int64_t now, std::vector<ending>& ended);
     void tend_seat(seat& s, std::int64_t now, std::vector<ending>& ended);
     void end_if_severed(parent_lane& lane) noexcept;
+    static void let_go_if_idle(parent_lane& lane, std::int64_t now) noexcept;
     void fill_seats(std::int64_t now);
     void retire_all(std::int64_t now) noexcept;
     std::int64_t next_deadline(std::int64_t now) noexcept;
@@ -163,23 +188,25 @@ class process_engine {
     void for_each_lane(Function function) {
         for (seat& s : seats_)
             if (s.lane) function(*s.lane);
-        for (std::unique_ptr<parent_lane>& lane : retiring_) function(*lane);
+        for (const std::shared_ptr<parent_lane>& lane : retiring_) function(*lane);
     }
 
     atomic<std::uint32_t> references_{1};
     failure_handler_ptr failures_;
     process_engine_options options_;
     const int process_; // whose pool it is: a forked child must not touch it
+    const bool spins_;  // there are processors enough for all workers and a thread that waits
     unique_fd bell_;
     unique_fd epoll_;
 
     std::mutex mutex_;
     std::condition_variable changed_;
+    atomic<bool> holds_back_{false}; // perhaps some worker sleeps although a task is queued for it
     // All below under mutex_.
     helper_client helper_;
     bool helper_watched_ = false;
     std::vector<seat> seats_;
-    std::vector<std::unique_ptr<parent_lane>> retiring_;
+    std::vector<std::shared_ptr<parent_lane>> retiring_;
     pending_tasks pending_;
     std::uint64_t next_number_ = 1;
     std::uint64_t next_incarnation_ = 1;
@@ -191,6 +218,10 @@ class process_engine {
     std::exception_ptr broken_;
     std::vector<noted_event> events_; // to be told, if there is a handler
     std::int64_t next_memory_look_ = 0;
+    std::vector<ending> endings_;       // the supervisor's
+    std::vector<ending> spare_endings_; // of whoever collects next in another thread, if it is there
+    bool lively_ = false;               // results have come since the supervisor last thought of sleeping
+    bool threads_harvest_ = false;      // the same, and threads have taken some of them
     bool closing_ = false;
     bool killing_ = false;
     bool over_ = false; // the supervisor has nothing more to do
@@ -200,6 +231,8 @@ class process_engine {
     std::thread supervisor_;
 };
 
+/// What the future of a task throws that a shutdown with .kill has kept from beginning.
+std::exception_ptr killed_unbegun() noexcept;
 /// What a task's future throws when its time was over.
 std::exception_ptr timeout_of(const process_task& task) noexcept;
 

@@ -27,15 +27,76 @@
 #include <cstdio>
 #include <exception>
 #include <new>
+#include <optional>
 #include <stdexcept>
 #include <string>
+#include <utility>
 
 namespace plait::detail {
 namespace {
 
 in_process_executor* executor_of_worker = nullptr;
 
+/// The place for the tasks that are plain functions, one after the other.
+class function_task final : public work {
+  public:
+    explicit function_task(worker& at) noexcept
+        : work{&run_body},
+          at_{at},
+          node_{new_task_node(nullptr, {}, 0)},
+          visible_{node_.id.load(order::relaxed) != 0} {
+        unstarted_ = posted_ = true;
+        if (visible_) rest_task_node(node_);
+    }
+    ~function_task() { free_task_node(node_); }
+    function_task(const function_task&) = delete;
+    function_task& operator=(const function_task&) = delete;
+
+    void run(void (*body)(void*), void* what) noexcept {
+        body_ = body;
+        what_ = what;
+        at_.post(*this); // which runs it here and now
+    }
+
+  private:
+    static void run_body(work& w) noexcept {
+        auto& self = static_cast<function_task&>(w);
+        if (!self.scope_ || self.scope_->stopped()) self.scope_.emplace();
+        context& scope = *self.scope_;
+        scope.home = &self.at_;
+        scope.node = &self.node_;
+        scope.deadline = time_point::max();
+        scope.attempt = 1;
+        if (self.visible_) {
+            wake_task_node(self.node_, {}, 0);
+            self.node_.name.store(nullptr, order::relaxed);
+        }
+        execution& thread = current();
+        context* const outer = std::exchange(thread.scope, &scope);
+        self.body_(self.what_);
+        thread.scope = outer;
+        if (self.visible_) rest_task_node(self.node_);
+    }
+
+    worker& at_;
+    task_node& node_;
+    const bool visible_; // else the node is the one that everybody shares who has none
+    std::optional<context> scope_;
+    void (*body_)(void*) = nullptr;
+    void* what_ = nullptr;
+};
+
+function_task* functions_of_worker = nullptr;
+
+worker& home_of(serial& executor) {
+    worker* home = nullptr;
+    executor.post([&home] { home = current().scope->home; }); // run before it returns
+    return *home;
+}
+
 } // namespace
+
+void run_function(void (*body)(void*), void* what) noexcept { functions_of_worker->run(body, what); }
 
 in_process_executor& worker_executor() { return *executor_of_worker; }
 
@@ -152,6 +213,8 @@ void run_worker(worker_start start) {
         if (lane_view{memory}.header().at_once == 0) {
             serial executor;
             executor_of_worker = &executor;
+            function_task functions{home_of(executor)};
+            functions_of_worker = &functions;
             serial_worker{memory, ours, captured}.run();
         } else {
             event_loop loop{{.name = "plait-worker"}};

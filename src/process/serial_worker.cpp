@@ -2,31 +2,43 @@
 #include "process/serial_worker.hpp"
 
 #include "process/helper_protocol.hpp"
+#include "sys/futex.hpp"
 
 namespace plait::detail {
 
 void serial_worker::run() noexcept {
+    std::int64_t now = 0; // as the end of one task is the begin of the next, if nobody has waited in between
     for (std::uint64_t index = 0;; ++index) {
-        if (!await_task(index)) return;
-        if (claim(index)) {
-            lane_slot& slot = lane_.slot(index);
+        bool waited = index == 0;
+        if (!await_task(index, waited)) return;
+        lane_slot& slot = lane_.slot(index);
+        // The parent has written to the next ones: they have to come from another processor's cache.
+        __builtin_prefetch(&lane_.slot(index + 2));
+        __builtin_prefetch(lane_.slot(index + 2).payload);
+        // A time limit is counted from it, and we may have been stopped since.
+        const bool looks = waited || (slot.flags & described_task) != 0;
+        if (claim(index, looks ? monotonic_now() : now)) {
             perform(slot);
             if (captured_) hand_over_output(index);
-            finish(slot, lane_.generation(index));
+            now = finish(slot, lane_.generation(index));
+        } else if (waited) {
+            now = monotonic_now();
         }
         // seq_cst: before the bell, so that the parent finds the slot free to be filled again.
         lane_.header().head.store(index + 1, order::seq_cst);
         respect_hold();
-        port_.ring();
+        port_.ring_for(index);
     }
 }
 
 // False: told to leave, and nothing is queued.
-bool serial_worker::await_task(std::uint64_t index) noexcept {
+bool serial_worker::await_task(std::uint64_t index, bool& waited) noexcept {
     const lane_slot& slot = lane_.slot(index);
     const std::uint32_t generation = lane_.generation(index);
+    if (slot.state.phase(generation) == slot_phase::queued) return true;
+    waited = true;
     slot_phase phase = slot_phase::free;
-    port_.wait([&] {
+    port_.wait_for_task([&] {
         // Before the slot: what was queued first is run.
         const bool stop = lane_.header().stop.load(order::seq_cst) != 0;
         phase = slot.state.phase_seq_cst(generation);

@@ -15,7 +15,7 @@ class serial_worker final : worker_tasks {
     void run() noexcept;
 
   private:
-    bool await_task(std::uint64_t index) noexcept;
+    bool await_task(std::uint64_t index, bool& waited) noexcept;
     void hand_over_output(std::uint64_t index) noexcept;
 
     bool captured_;

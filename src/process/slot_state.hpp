@@ -110,7 +110,66 @@ class basic_park_word {
     typename Policy::template atomic<std::uint32_t> word_{awake};
 };
 
+/// Who on the parent's side is to be told of results, in one word: nobody, since whoever is awake there looks before it
+/// sleeps; the supervisor, by its bell; or a thread that waits for one of the lane's tasks and sleeps on this very word.
+///
+/// As with basic_park_word: listen(); look again; sleep. The worker publishes (seq_cst), then asks take(). A listener may
+/// name the slot from which on it wants to be told: what ends before is not worth a wake-up of its own. A worker that goes
+/// to sleep makes up for what it has not told (take_any).
+template <class Policy>
+class basic_listener_word {
+  public:
+    enum class who : std::uint32_t { nobody = 0, bell = 1, thread = 2 };
+
+    /// seq_cst: pairs with take(). Either the worker sees who listens, or our second look sees what it published.
+    /// Returns what the word holds then, for a thread to sleep on.
+    std::uint32_t listen(who listener) noexcept { return set(of(listener) | any); }
+    /// The same, but not before the slot `from` is done.
+    std::uint32_t listen_from(who listener, std::uint64_t from) noexcept {
+        return set(of(listener) | place(from));
+    }
+    /// Awake: nobody need be told. A worker that has just taken the word wakes somebody once too often.
+    void retract() noexcept { word_.store(0, order::relaxed); }
+
+    /// By the worker, when the slot is done. Whoever is returned has to be woken, and nobody else will do it; `untold`
+    /// says that somebody listens who does not want to know this yet.
+    who take(std::uint64_t done, bool& untold) noexcept {
+        const std::uint32_t now = word_.load(order::seq_cst);
+        if (now == 0) {
+            untold = false; // whoever is awake looks at all of them
+            return who::nobody;
+        }
+        if ((now & any) == 0 && static_cast<std::int32_t>(place(done) - (now & ~std::uint32_t{7})) < 0) {
+            untold = true;
+            return who::nobody;
+        }
+        untold = false;
+        return take_any();
+    }
+    who take_any() noexcept {
+        if (word_.load(order::seq_cst) == 0) return who::nobody;
+        return static_cast<who>(word_.exchange(0, order::seq_cst) & 3);
+    }
+
+    const std::uint32_t* address() const noexcept { return word_.address(); }
+
+  private:
+    std::uint32_t set(std::uint32_t to) noexcept {
+        word_.store(to, order::seq_cst);
+        return to;
+    }
+    static constexpr std::uint32_t any = 4;
+    static constexpr std::uint32_t of(who listener) noexcept { return static_cast<std::uint32_t>(listener); }
+    // Modulo: a lane has fewer slots than half of what fits, so the difference says which one is later.
+    static constexpr std::uint32_t place(std::uint64_t index) noexcept {
+        return static_cast<std::uint32_t>(index) << 3;
+    }
+
+    typename Policy::template atomic<std::uint32_t> word_{0};
+};
+
 using slot_state = basic_slot_state<system_policy>;
 using park_word = basic_park_word<system_policy>;
+using listener_word = basic_listener_word<system_policy>;
 
 } // namespace plait::detail

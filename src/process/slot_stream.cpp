@@ -33,7 +33,18 @@ bool worker_port::can_ring() const noexcept {
 }
 
 void worker_port::ring() noexcept {
-    if (!lane_.header().parent.take()) return;
+    untold_ = false;
+    wake(lane_.header().parent.take_any());
+}
+
+void worker_port::ring_for(std::uint64_t index) noexcept { wake(lane_.header().parent.take(index, untold_)); }
+
+void worker_port::wake(listener_word::who listener) noexcept {
+    if (listener == listener_word::who::nobody) return;
+    if (listener == listener_word::who::thread) {
+        futex_wake(lane_.header().parent.address(), 1, futex_scope::shared);
+        return;
+    }
     // The task before may have closed whatever it found, and a file may have the number now: nothing of ours
     // is ever written to that. Nobody would hear us any more, so the parent has to see our end instead.
     if (!can_ring()) ::_exit(exit_without_bell);
@@ -45,7 +56,6 @@ void worker_port::ring() noexcept {
 }
 
 void worker_port::sleep() noexcept {
-    ring();
     futex_wait(lane_.header().worker.address(), park_word::parked, no_deadline, futex_scope::shared);
 }
 
@@ -150,6 +160,8 @@ void slot_writer::overflow(const std::byte* bytes, std::size_t count) {
         flush();
     }
     if (count >= window_size) {
+        // So much comes: the parent makes room for it once, instead of again and again.
+        slot_.size = sent_ + count;
         send(bytes, count);
     } else {
         std::memcpy(next_, bytes, count);

@@ -2,6 +2,7 @@
 #pragma once
 
 #include "process/lane.hpp"
+#include "process/short_spin.hpp"
 
 #include <memory>
 
@@ -21,11 +22,30 @@ class worker_port {
     /// Wakes the parent if it sleeps; system calls only then. Ends the process where a task has closed the
     /// bell.
     void ring() noexcept;
+    /// The slot is done, or passed over: wakes who wants to know that.
+    void ring_for(std::uint64_t index) noexcept;
     /// Is the bell's number still the bell's? A system call: 150 ns, where the write takes 260.
     bool can_ring() const noexcept;
     /// Sleeps until `ready()`; the parent wakes us after everything that may change it.
     template <class Ready>
     void wait(Ready ready) noexcept {
+        wait_after([this] { ring(); }, ready);
+    }
+    /// The same between two tasks: the parent is woken only for what it has not been told of.
+    template <class Ready>
+    void wait_for_task(Ready ready) noexcept {
+        if (ready()) return;
+        if (lane_.header().spins != 0 && spin_.until(ready)) return;
+        wait_after(
+            [this] {
+                if (untold_) ring();
+            },
+            ready);
+    }
+
+  private:
+    template <class Before, class Ready>
+    void wait_after(Before before_sleep, Ready ready) noexcept {
         park_word& parked = lane_.header().worker;
         for (;;) {
             if (ready()) return;
@@ -34,18 +54,20 @@ class worker_port {
                 parked.retract();
                 return;
             }
+            before_sleep();
             sleep();
         }
     }
-
-  private:
     void sleep() noexcept;
+    void wake(listener_word::who listener) noexcept;
     /// Gives the bell flags that nobody's file has; returns them.
     static int mark_bell(int bell) noexcept;
 
     lane_view lane_;
     int bell_;
     int bell_flags_;
+    bool untold_ = false; // a slot is done, and who listens did not want to be woken for it
+    short_spin spin_;
 };
 
 /// A task's arguments, as the worker reads them: in the slot's block, or through the ring.

@@ -17,6 +17,7 @@ namespace {
 constexpr std::int64_t nanoseconds_per_millisecond = 1'000'000;
 // A look costs a system call; a turn with results costs several times that.
 constexpr unsigned turns_between_looks = 16;
+constexpr double short_task = 20'000; // nanoseconds
 constexpr std::int64_t patience_with_stop = 1'000 * nanoseconds_per_millisecond;
 
 } // namespace
@@ -26,7 +27,7 @@ constexpr std::int64_t patience_with_stop = 1'000 * nanoseconds_per_millisecond;
 // look; one that finishes after it rings the bell.
 void process_engine::supervise() noexcept {
     ::prctl(PR_SET_NAME, "plait-pool");
-    std::vector<ending> ended;
+    std::vector<ending>& ended = endings_;
     unsigned busy_turns = 0;
     {
         const std::lock_guard guard{mutex_};
@@ -52,14 +53,15 @@ void process_engine::supervise() noexcept {
             }
         }
         const bool printed = options_.capture_output && pump_output();
-        if (pump_streams(deadline) || printed || told || news) {
+        if (pump_streams() || printed || told || news) {
             // While results keep coming there is no sleep, and so no look at who has died meanwhile.
             if (++busy_turns % turns_between_looks == 0) sleep_until(0);
             continue;
         }
-        if (announce_sleep()) sleep_until(deadline);
+        if (announce_sleep(deadline)) sleep_until(deadline);
         // Awake: nobody need ring any more.
-        for_each_lane([](parent_lane& lane) { lane.view().header().parent.retract(); });
+        const std::lock_guard guard{mutex_};
+        for_each_lane([](parent_lane& lane) { lane.supervisor_is(parent_lane::supervisor::awake); });
     }
 }
 
@@ -72,29 +74,46 @@ std::int64_t process_engine::turn(std::vector<ending>& ended) {
     take_from_behind_long_tasks(now);
     dispatch();
     spread();
+    wake_held_back();
     for_each_lane([&](parent_lane& lane) { deadline = std::min(deadline, check_timeouts(lane, now)); });
     deadline = std::min(deadline, check_memory(now));
     return deadline;
 }
 
-void process_engine::deliver(std::vector<ending>& ended) noexcept {
-    if (ended.empty()) return;
-    for (ending& e : ended) {
-        if (e.death) e.result.error = error_of(std::move(*e.death));
-        e.task->finished(std::move(e.result));
-        e.task->drop_reference();
+void process_engine::tell(ending& e) noexcept {
+    if (e.death) e.result.error = error_of(std::move(*e.death));
+    e.task->finished(std::move(e.result));
+    e.task->drop_reference();
+}
+
+void process_engine::deliver(ending& one) noexcept {
+    tell(one);
+    bool last = false;
+    {
+        const std::lock_guard guard{mutex_};
+        last = --open_ == 0 && closing_ && std::this_thread::get_id() != supervisor_id_;
     }
+    if (last) wake_supervisor();
+}
+
+void process_engine::deliver(std::vector<ending>& ended) noexcept { deliver(ended, ended); }
+
+// `spare`: where the list's memory goes when it is empty, if there is none yet.
+void process_engine::deliver(std::vector<ending>& ended, std::vector<ending>& spare) noexcept {
+    if (ended.empty()) return;
+    for (ending& e : ended) tell(e);
     bool last = false;
     {
         const std::lock_guard guard{mutex_};
         open_ -= ended.size();
+        ended.clear();
+        if (&spare != &ended && spare.capacity() == 0) spare.swap(ended);
         last = open_ == 0 && closing_ && std::this_thread::get_id() != supervisor_id_;
     }
-    ended.clear();
     if (last) wake_supervisor();
 }
 
-bool process_engine::pump_streams(std::int64_t& deadline) noexcept {
+bool process_engine::pump_streams() noexcept {
     bool moved = false;
     // Lanes come and go in this thread alone, and a task that a worker holds leaves its lane here alone: so
     // the copying needs no lock.
@@ -105,8 +124,10 @@ bool process_engine::pump_streams(std::int64_t& deadline) noexcept {
             tasks = lane.streaming();
         }
         // On a loop the rings are looked at whoever runs: bytes that are nobody's are nonsense.
-        if ((tasks.to_worker == nullptr && tasks.to_parent == nullptr && lane.at_once == 0) || lane.ended)
+        if ((tasks.to_worker == nullptr && tasks.to_parent == nullptr && lane.at_once == 0) || lane.ended) {
+            lane.pumping.store(false, order::relaxed); // nothing was copied
             return;
+        }
         const char* trouble = nullptr;
         try {
             switch (lane.pump(tasks)) {
@@ -125,7 +146,8 @@ bool process_engine::pump_streams(std::int64_t& deadline) noexcept {
         } catch (...) {
             trouble = "its result is larger than the memory there is";
         }
-        if (lane.post_since != 0) deadline = std::min(deadline, lane.post_again);
+        // release: whoever takes one of its tasks sees what was copied.
+        lane.pumping.store(false, order::release);
         if (trouble == nullptr) return;
         const std::lock_guard guard{mutex_};
         if (lane.killed_by_us) return;
@@ -136,9 +158,22 @@ bool process_engine::pump_streams(std::int64_t& deadline) noexcept {
     return moved;
 }
 
-bool process_engine::announce_sleep() noexcept {
+// While short tasks come in numbers it only naps: what it is not woken for then waits a millisecond at most.
+bool process_engine::announce_sleep(std::int64_t& deadline) noexcept {
     const std::lock_guard guard{mutex_};
-    for_each_lane([](parent_lane& lane) { lane.view().header().parent.announce(); });
+    auto how = parent_lane::supervisor::sleeps;
+    const bool with_threads = std::exchange(threads_harvest_, false);
+    if (std::exchange(lively_, false) && mean_ < short_task) {
+        how = with_threads ? parent_lane::supervisor::dozes : parent_lane::supervisor::naps;
+        deadline = std::min(deadline, monotonic_now() + nanoseconds_per_millisecond);
+    }
+    if (how == parent_lane::supervisor::sleeps) wake_held_back();
+    for_each_lane([how](parent_lane& lane) { lane.supervisor_is(how); });
+    // Set by the copying, which comes after the turn that has named the deadline.
+    for_each_lane([&](const parent_lane& lane) {
+        if (lane.post_again != 0 && lane.post_again > monotonic_now())
+            deadline = std::min(deadline, lane.post_again);
+    });
     bool busy = false;
     for_each_lane([&](parent_lane& lane) { busy = busy || (!lane.ended && lane.needs_attention()); });
     return !busy;

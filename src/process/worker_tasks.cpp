@@ -16,7 +16,7 @@
 
 namespace plait::detail {
 
-bool worker_tasks::claim(std::uint64_t index) noexcept {
+bool worker_tasks::claim(std::uint64_t index, std::int64_t now) noexcept {
     lane_slot& slot = lane_.slot(index);
     // Large arguments need the bell. Where the task before has closed it, that is not to cost this one.
     if ((slot.flags & arguments_streamed) != 0 && !port_.can_ring()) ::_exit(exit_without_bell);
@@ -24,17 +24,19 @@ bool worker_tasks::claim(std::uint64_t index) noexcept {
         ::_exit(exit_without_bell);
     // The claim comes before anything is read: from here on our death costs this task.
     if (!slot.state.claim(lane_.generation(index))) return false;
-    slot.started.store(monotonic_now(), order::release);
+    slot.started.store(now, order::release);
     // A parent that misses it keeps its copy until it looks for another reason; so the claim's order is
     // enough.
     if (slot.size >= large_arguments || (slot.flags & arguments_hold_handles) != 0) port_.ring();
     return true;
 }
 
-void worker_tasks::finish(lane_slot& slot, std::uint32_t generation) noexcept {
+std::int64_t worker_tasks::finish(lane_slot& slot, std::uint32_t generation) noexcept {
     const std::int64_t started = slot.started.load(order::relaxed); // ours
-    slot.elapsed = static_cast<std::uint32_t>(std::min<std::int64_t>(monotonic_now() - started, ~0U));
+    const std::int64_t now = monotonic_now();
+    slot.elapsed = static_cast<std::uint32_t>(std::min<std::int64_t>(now - started, ~0U));
     slot.state.finish(generation);
+    return now;
 }
 
 void worker_tasks::respect_hold() noexcept {

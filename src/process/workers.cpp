@@ -9,6 +9,7 @@
 #include <sys/epoll.h>
 
 #include <cerrno>
+#include <new>
 #include <stdexcept>
 #include <string>
 #include <system_error>
@@ -41,7 +42,7 @@ class first_task final : public process_task {
 } // namespace
 
 void process_engine::hire(std::uint32_t worker) {
-    auto lane = std::make_unique<parent_lane>(worker, next_incarnation_++, options_.at_once);
+    auto lane = std::make_shared<parent_lane>(worker, next_incarnation_++, options_.at_once, spins_);
     socket_pair lifeline = make_stream_pair();
     lane->lifeline = std::move(lifeline.near);
     lane->lifeline_far = std::move(lifeline.far);
@@ -67,7 +68,7 @@ void process_engine::hire(std::uint32_t worker) {
         throw;
     }
     task->stage_ = process_task::stage::placed;
-    lane->place(*task, 1, 0);
+    lane->place(*task, 1, 0, true);
     seats_[worker].lane = std::move(lane);
 }
 
@@ -99,6 +100,8 @@ int process_engine::ask_helper_for(parent_lane& lane) noexcept {
         }
     } catch (const std::system_error& e) {
         return e.code().value();
+    } catch (const std::bad_alloc&) {
+        return ENOMEM;
     } catch (...) {
         return EPERM;
     }

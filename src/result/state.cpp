@@ -24,6 +24,10 @@ struct blocked_thread final : completion {
 bool state_base::wait_long(time_point deadline) {
     before_blocking(deadline);
     if (done()) return true;
+    if (deadline == time_point::max()) {
+        attend();
+        if (done()) return true;
+    }
     const blocking_region elsewhere; // other threads of this pool may have to end it
     blocked_thread here;
     if (add_hook(here) == added::ready) return true;

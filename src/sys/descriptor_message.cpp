@@ -95,6 +95,8 @@ int send_ahead(std::span<const int> descriptors, unique_fd& end) noexcept {
         return 0;
     } catch (const std::system_error& e) {
         return e.code().value();
+    } catch (...) {
+        return ENOMEM;
     }
 }
 

@@ -19,6 +19,8 @@ namespace {
 
 using slot_state = plait::detail::slot_state;
 using park_word = plait::detail::park_word;
+using listener_word = plait::detail::listener_word;
+using who = listener_word::who;
 
 constexpr std::size_t slots = 2;
 
@@ -31,7 +33,8 @@ struct slot {
 struct lane {
     std::array<slot, slots> at;
     park_word worker;
-    park_word parent;
+    listener_word parent;
+    plait::detail::atomic<std::uint32_t> bell{0}; // as an eventfd: it stays rung until it is taken
     plait::detail::atomic<std::uint64_t> head{0};
     plait::detail::atomic<std::uint32_t> hold{0};
     plait::detail::atomic<std::uint32_t> stop{0};
@@ -43,16 +46,26 @@ struct lane {
         label(at[0].state, "slot 0");
         label(at[1].state, "slot 1");
         label(worker, "worker's flag");
-        label(parent, "parent's flag");
+        label(parent, "listener");
+        label(bell, "bell");
         label(head, "head");
         label(hold, "hold");
         label(stop, "stop");
     }
 };
 
+void tell(lane& l, who listener) {
+    if (listener == who::thread) plait::detail::futex_wake(l.parent.address());
+    if (listener == who::bell) {
+        l.bell.store(1, order::seq_cst);
+        plait::detail::futex_wake(l.bell.address());
+    }
+}
+
 /// The worker's side, step by step as process_worker has them; `dies()` is asked between any two.
 template <class Dies>
 void serve(lane& l, Dies dies) {
+    bool untold = false;
     for (std::uint64_t task = 0;; ++task) {
         slot& s = l.of(task);
         const std::uint32_t generation = lane::generation(task);
@@ -71,6 +84,8 @@ void serve(lane& l, Dies dies) {
                 l.worker.announce();
                 if (dies()) return;
                 now = told();
+                if (now == 0 && untold) tell(l, l.parent.take_any());
+                if (now == 0) untold = false;
                 if (now == 0) plait::detail::futex_wait(l.worker.address(), park_word::parked);
                 l.worker.retract();
             }
@@ -93,7 +108,7 @@ void serve(lane& l, Dies dies) {
             plait::testing::yield(); // asleep there, it dies in its sleep
         }
         if (dies()) return;
-        if (l.parent.take()) plait::detail::futex_wake(l.parent.address());
+        tell(l, l.parent.take(task, untold));
     }
 }
 
@@ -116,12 +131,103 @@ void await_done(lane& l, std::uint64_t task) {
     slot& s = l.of(task);
     const std::uint32_t generation = lane::generation(task);
     while (s.state.phase(generation) != slot_phase::done) {
-        l.parent.announce();
+        l.parent.listen(who::bell);
         if (s.state.phase_seq_cst(generation) != slot_phase::done)
-            plait::detail::futex_wait(l.parent.address(), park_word::parked);
+            plait::detail::futex_wait(l.bell.address(), 0);
+        l.bell.store(0, order::seq_cst);
         l.parent.retract();
     }
     check(s.contents.value() == 100 + static_cast<int>(task), "a result that was not finished");
+}
+
+/// What the parent's threads know of a lane besides, under their lock.
+struct books {
+    plait::testing::mutex lock;
+    bool attended = false;
+    bool supervisor_sleeps = false;
+
+    // Lock held, not attended.
+    void give_back(lane& l) const {
+        if (supervisor_sleeps)
+            l.parent.listen(who::bell);
+        else
+            l.parent.retract();
+    }
+};
+
+/// A thread that waits for this one task: it listens in the supervisor's place, is not woken for what comes before, gives
+/// the word back, and looks at what the supervisor was not told of meanwhile.
+void attend(lane& l, books& b, std::uint64_t task, std::uint64_t other) {
+    slot& s = l.of(task);
+    const std::uint32_t generation = lane::generation(task);
+    for (;;) {
+        std::uint32_t word = 0;
+        {
+            const std::lock_guard guard{b.lock};
+            if (b.attended) {
+                b.attended = false;
+                b.give_back(l);
+                if (l.of(other).state.phase_seq_cst(lane::generation(other)) == slot_phase::done)
+                    tell(l, who::bell);
+            }
+            if (s.state.phase_seq_cst(generation) == slot_phase::done) break;
+            b.attended = true;
+            word = l.parent.listen_from(who::thread, task);
+        }
+        if (s.state.phase_seq_cst(generation) != slot_phase::done)
+            plait::detail::futex_wait(l.parent.address(), word);
+    }
+    check(s.contents.value() == 100 + static_cast<int>(task), "a result that was not finished");
+}
+
+void supervise(lane& l, books& b, std::uint64_t task) {
+    slot& s = l.of(task);
+    const std::uint32_t generation = lane::generation(task);
+    while (s.state.phase_seq_cst(generation) != slot_phase::done) {
+        {
+            const std::lock_guard guard{b.lock};
+            b.supervisor_sleeps = true;
+            if (!b.attended) b.give_back(l);
+        }
+        if (s.state.phase_seq_cst(generation) != slot_phase::done)
+            plait::detail::futex_wait(l.bell.address(), 0);
+        l.bell.store(0, order::seq_cst);
+        const std::lock_guard guard{b.lock};
+        b.supervisor_sleeps = false;
+        if (!b.attended) b.give_back(l);
+    }
+}
+
+TEST(Model, Slots_AWaiterListensInTheSupervisorsPlace) {
+    explored("slots: a thread waits for one task, the supervisor for another", [] {
+        lane l;
+        books b;
+        const std::uint64_t first = choose(2) == 1 ? 1 : 0; // whose task comes first
+        thread worker{"worker", [&l] { serve(l, lives); }};
+        publish(l, 0);
+        publish(l, 1);
+        thread supervisor{"supervisor", [&] { supervise(l, b, 1 - first); }};
+        attend(l, b, first, 1 - first);
+        supervisor.join();
+        end(l);
+        worker.join();
+    });
+}
+
+TEST(Model, Slots_WhatIsNotWorthAWakeUpIsToldBeforeTheWorkerSleeps) {
+    explored("slots: a waiter that wants to be told later than there is anything to tell", [] {
+        lane l;
+        thread worker{"worker", [&l] { serve(l, lives); }};
+        publish(l, 0);
+        while (l.at[0].state.phase_seq_cst(0) != slot_phase::done) {
+            const std::uint32_t word = l.parent.listen_from(who::thread, 1); // there is no such task
+            if (l.at[0].state.phase_seq_cst(0) != slot_phase::done)
+                plait::detail::futex_wait(l.parent.address(), word);
+            l.parent.retract();
+        }
+        end(l);
+        worker.join();
+    });
 }
 
 TEST(Model, Slots_TasksComeAndGo) {

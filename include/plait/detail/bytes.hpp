@@ -16,19 +16,26 @@ namespace plait::detail {
 class [[gnu::visibility("default")]] byte_buffer {
   public:
     byte_buffer() noexcept = default;
+    /// Uses memory of somebody else's, who outlives it and whatever it is moved to, as long as that suffices.
+    byte_buffer(std::byte* borrowed, std::size_t capacity) noexcept
+        : data_{borrowed}, capacity_{capacity}, borrowed_{true} {}
     byte_buffer(byte_buffer&& other) noexcept
         : data_{std::exchange(other.data_, nullptr)},
           size_{std::exchange(other.size_, 0)},
-          capacity_{std::exchange(other.capacity_, 0)} {}
+          capacity_{std::exchange(other.capacity_, 0)},
+          borrowed_{std::exchange(other.borrowed_, false)} {}
     byte_buffer& operator=(byte_buffer&& other) noexcept {
         std::swap(data_, other.data_);
         std::swap(size_, other.size_);
         std::swap(capacity_, other.capacity_);
+        std::swap(borrowed_, other.borrowed_);
         return *this;
     }
     byte_buffer(const byte_buffer&) = delete;
     byte_buffer& operator=(const byte_buffer&) = delete;
-    ~byte_buffer();
+    ~byte_buffer() {
+        if (data_ != nullptr && !borrowed_) free_memory();
+    }
 
     std::byte* data() noexcept { return data_; }
     const std::byte* data() const noexcept { return data_; }
@@ -39,6 +46,8 @@ class [[gnu::visibility("default")]] byte_buffer {
     void release() noexcept { byte_buffer{}.swap(*this); }
     void swap(byte_buffer& other) noexcept { *this = std::move(other); }
 
+    /// Bytes that fit behind the end as it is.
+    std::size_t room() const noexcept { return capacity_ - size_; }
     /// Room for `more` bytes behind the end, not yet part of the size; throws bad_alloc.
     std::byte* extend(std::size_t more) {
         if (more > capacity_ - size_) grow(more);
@@ -55,10 +64,12 @@ class [[gnu::visibility("default")]] byte_buffer {
 
   private:
     void grow(std::size_t more);
+    void free_memory() noexcept;
 
     std::byte* data_ = nullptr;
     std::size_t size_ = 0;
     std::size_t capacity_ = 0;
+    bool borrowed_ = false;
 };
 
 /// An open descriptor that several owners share; the last one closes it.
@@ -180,7 +191,11 @@ class [[gnu::visibility("default")]] byte_reader {
 /// Writes to a byte_buffer.
 class [[gnu::visibility("default")]] buffer_writer final : public byte_writer {
   public:
-    explicit buffer_writer(byte_buffer& buffer) noexcept : buffer_{buffer} {}
+    explicit buffer_writer(byte_buffer& buffer) noexcept : buffer_{buffer} {
+        if (buffer.room() == 0) return;
+        begin_ = next_ = buffer.data() + buffer.size();
+        end_ = begin_ + buffer.room();
+    }
     /// Everything written is in the buffer from here on.
     void finish() noexcept;
 

@@ -132,7 +132,8 @@ class map_core {
             const std::size_t wanted = sizer_.size();
             // A chunk that would not be full waits for room, unless nothing is under way.
             if (room == 0 || (room < wanted && !flights_.empty())) return;
-            std::vector<item> items;
+            std::vector<item> items = std::move(spare_); // what an executor leaves of it serves again
+            items.clear();
             const std::size_t n = wanted < room ? wanted : room;
             items.reserve(n);
             try {
@@ -160,6 +161,7 @@ class map_core {
         const std::size_t n = items.size();
         try {
             f.pending = submit_chunk<R>(executor_, fn_, std::move(items));
+            spare_ = std::move(items);
         } catch (...) {
             // Each of these items fails in its own place.
             f.landed.emplace();
@@ -258,6 +260,7 @@ class map_core {
     const bool limited_;
     const time_point deadline_;
 
+    std::vector<item> spare_;
     std::vector<flight> flights_; // ordered: in input order, those before front_ are over; unordered: places
     std::vector<std::size_t> free_;   // unordered: places that can be used again
     std::vector<std::size_t> landed_; // unordered: places that failed at launch

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <optional>
 #include <plait/detail/invoke.hpp>
 #include <plait/executor.hpp>
 #include <tuple>
@@ -14,10 +15,31 @@ namespace plait::detail {
 template <class T>
 using map_value = std::conditional_t<std::is_void_v<T>, std::monostate, T>;
 
+/// A chunk's outcomes: most chunks of cheap tasks in other processes have one, and that needs no memory of its own.
+template <class T>
+class one_or_more {
+  public:
+    void reserve(std::size_t n) {
+        if (n > 1) others_.reserve(n - 1);
+    }
+    void push_back(T&& item) {
+        if (first_)
+            others_.push_back(std::move(item));
+        else
+            first_.emplace(std::move(item));
+    }
+    T& operator[](std::size_t i) noexcept { return i == 0 ? *first_ : others_[i - 1]; }
+    std::size_t size() const noexcept { return first_ ? 1 + others_.size() : 0; }
+
+  private:
+    std::optional<T> first_;
+    std::vector<T> others_;
+};
+
 /// A chunk's results, and how long each took on average: the next chunk's size follows from it.
 template <class R>
 struct chunk_result {
-    std::vector<outcome<R>> items;
+    one_or_more<outcome<R>> items;
     nanoseconds spent{};
 };
 

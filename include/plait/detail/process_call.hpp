@@ -68,6 +68,27 @@ class pending_result_of final : public pending_result {
     future<R> future_;
 };
 
+/// Runs `body(what)`, which throws nothing, as a task of the worker's executor: on this thread, in a scope of its own, with
+/// an entry in the registry; and returns when it has. Of these there is one at a time.
+[[gnu::visibility("default")]] void run_function(void (*body)(void* what), void* what) noexcept;
+
+/// A plain function as a worker's task. Nobody there waits for it, stops it or times it, so it needs no future.
+template <class Call>
+std::invoke_result_t<Call&> run_in_worker(Call& call) {
+    using R = std::invoke_result_t<Call&>;
+    struct place {
+        Call& call;
+        std::optional<outcome<R>> result;
+    } here{call, std::nullopt};
+    run_function(
+        [](void* what) {
+            auto& p = *static_cast<place*>(what);
+            p.result.emplace(outcome_of(p.call));
+        },
+        &here);
+    return std::move(*here.result).value();
+}
+
 /// The callable as the worker's executor gets it.
 template <class F>
 struct worker_callable {
@@ -114,6 +135,19 @@ struct process_call {
             return std::apply([](auto&&... part) { return worker_executor().submit(std::move(part)...); },
                               std::move(call));
         };
+        if constexpr (!is_task<std::invoke_result_t<F, Args...>>) {
+            if (!this_worker().drives_loop) {
+                auto run = [&]() -> result {
+                    return std::apply([](auto& g, auto&... arg) -> result { return g(std::move(arg)...); },
+                                      call);
+                };
+                if constexpr (std::is_void_v<result>)
+                    run_in_worker(run);
+                else
+                    encode<std::remove_cvref_t<result>>(out, run_in_worker(run));
+                return;
+            }
+        }
         if (this_worker().takes_pending) {
             // Before it begins: nothing can fail between its begin and the note of it.
             auto* const later = new pending_result_of<result>;

@@ -24,7 +24,8 @@ struct process_chunk {
         // Results go to the memory that the arguments came in: an item's result may be longer than the item,
         // and must not overtake what has not been read yet.
         const auto size = static_cast<std::size_t>(in.remaining());
-        byte_buffer bytes;
+        alignas(16) std::byte near[256]; // NOLINT: as most chunks are small
+        byte_buffer bytes{near, sizeof(near)};
         in.read(bytes.extend(size), size);
         memory_reader items{bytes.data(), size};
         items.descriptors = in.descriptors;
@@ -38,6 +39,15 @@ struct process_chunk {
                                                                decode_argument<Args, I + 1>(in)...};
             }(std::index_sequence_for<Args...>{});
             if (last) in.forget_descriptors();
+            if constexpr (!is_task<std::invoke_result_t<F, Args...>>) {
+                if (!this_worker().drives_loop) {
+                    auto run = [&]() -> R {
+                        return std::apply([](auto& g, auto&... arg) -> R { return g(std::move(arg)...); },
+                                          call);
+                    };
+                    return run_in_worker(run);
+                }
+            }
             return std::apply([](auto&&... part) { return worker_executor().submit(std::move(part)...); },
                               std::move(call))
                 .get();

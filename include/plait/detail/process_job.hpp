@@ -27,6 +27,8 @@ class [[gnu::visibility("default")]] process_job_base : public process_task {
     std::exception_ptr error_of(const process_result& result) const noexcept;
     exception_origin origin_of(const process_result& result) const noexcept;
     bool cancel_task(cancel_mode mode) noexcept;
+    void attend_to_pool() noexcept { attend_in(engine_, *this); }
+    void hurry_pool() noexcept { hurry_in(engine_); }
     void leave_registry() noexcept;
     void report(const std::exception_ptr& error) const noexcept;
 
@@ -78,6 +80,8 @@ class process_job final : public future_state<R>, public process_job_base, publi
 
   private:
     void destroy() noexcept override { delete this; }
+    void help() noexcept override { this->hurry_pool(); }
+    void attend() noexcept override { this->attend_to_pool(); }
     void released() noexcept override { this->release_owner(); }
     void unobserved(const std::exception_ptr& error) noexcept override { report(error); }
 };

@@ -39,9 +39,12 @@ class [[gnu::visibility("default")]] process_task {
 
     // What the submitter fills in.
     code_place function = elsewhere;
-    byte_buffer arguments;       // kept while the task can move to another worker, or has retries left
-    descriptor_list descriptors; // of the handles in them; kept as long as they are
-    const char* name = "";       // lives as long as the task
+    static constexpr std::size_t near_size = 64;
+    alignas(16) std::byte near[near_size]; // NOLINT: small arguments; then the result, if it is small
+    byte_buffer arguments{near,
+                          near_size}; // kept while the task can move to another worker, or has retries left
+    descriptor_list descriptors;      // of the handles in them; kept as long as they are
+    const char* name = "";            // lives as long as the task
     int retries = 0;
     int priority = 1;         // 0 high, 1 normal, 2 low
     std::int64_t timeout = 0; // nanoseconds from its start; 0: none
@@ -120,6 +123,12 @@ enum class process_cancel : std::uint8_t { queued_only, kill };
                                                      const char* task_name) noexcept;
 /// Takes over one reference. Throws shutdown_error (the task has then not been taken).
 [[gnu::visibility("default")]] void submit_to(process_engine& engine, process_task& task);
+/// By a thread that is about to wait for some of its tasks: none is held back any more.
+[[gnu::visibility("default")]] void hurry_in(process_engine& engine) noexcept;
+/// By a thread that waits for the task and belongs to no executor, before it sleeps in another way: until the task has
+/// ended it does what the pool's own thread does else, and is woken by the worker itself. Returns when nothing of that is
+/// possible.
+[[gnu::visibility("default")]] void attend_in(process_engine& engine, process_task& task) noexcept;
 /// True: it ends, or has ended by this call, as cancelled.
 [[gnu::visibility("default")]] bool cancel_in(process_engine& engine, process_task& task,
                                               process_cancel how) noexcept;

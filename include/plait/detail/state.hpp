@@ -75,6 +75,9 @@ class [[gnu::visibility("default")]] state_base {
     virtual void destroy() noexcept = 0;
     /// A chance to run the task in the waiting thread.
     virtual void help() noexcept {}
+    /// Before a thread sleeps for this one alone, and for as long as it takes: a chance to wait in a better way. May
+    /// return before it is done.
+    virtual void attend() noexcept {}
     /// It has failed, and is about to say so: from then on `unobserved` may come at any time, when the
     /// executor is gone, too.
     virtual void keep_handler() noexcept {}
