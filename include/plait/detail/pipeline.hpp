@@ -318,10 +318,10 @@ class pipeline_stage {
         outcome<chunk_result<R>> landed = std::exchange(places_[place], {}).get_outcome();
         if (!landed) std::rethrow_exception(landed.error()); // cancelled by shutdown, or lost with its worker
         if constexpr (std::is_void_v<R>) {
-            std::move(landed->items.front()).value();
+            std::move(landed->items[0]).value();
             into.emplace();
         } else {
-            into.emplace(std::move(landed->items.front()).value());
+            into.emplace(std::move(landed->items[0]).value());
         }
         return true;
     }
