@@ -13,8 +13,8 @@ namespace plait {
 ///     #257 'main' waiting for with_group, 3.2 s old, at server.cpp:40, created at server.cpp:61
 ///       #258 'echo' waiting for socket read, 1.0 s old, at server.cpp:12, created at server.cpp:38
 ///
-/// A function that was posted, or submitted without a name, shows from its start on: give what you want to see
-/// in the queue a name. A child of `gather` on a pool shows from its first wait on. Children stand below the
+/// A function that was posted, or submitted without a name, shows from its start on: give what you want to
+/// see in the queue a name. A child of `gather` on a pool shows from its first wait on. Children stand below the
 /// task that created them. `at` is the await that the task last reached.
 ///
 /// Threads:  any, at any time, in a signal handler too: it takes no lock, has its memory from the kernel, and

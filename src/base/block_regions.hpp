@@ -13,8 +13,8 @@ namespace plait::detail {
 /// lines. So an address tells whether it is such a block.
 ///
 /// malloc walks lists in freed memory, which no cache holds any more, gives blocks that straddle a line, and
-/// takes fresh memory from the kernel page by page. The first pieces are made accessible, and so count as this
-/// process's data, as far as they are used; of the others each is one huge page, if the kernel has any.
+/// takes fresh memory from the kernel page by page. The first pieces are made accessible, and so count as
+/// this process's data, as far as they are used; of the others each is one huge page, if the kernel has any.
 ///
 /// A piece all of whose blocks are back is offered to the kernel, which takes it when memory is short.
 ///

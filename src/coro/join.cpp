@@ -72,7 +72,8 @@ inline void join::go_on_from_child(execution& e) noexcept {
     context& mine = scope();
     if (!e.forks || e.worker != mine.home) return post();
     if (e.budget == 0 || !mine.disarm_quick(*this)) {
-        // After a turn of the worker's, but before what was forked earlier: else all of that would be alive at once.
+        // After a turn of the worker's, but before what was forked earlier: else all of that would be
+        // alive at once.
         if (!e.forks->fork(*this)) post();
         return;
     }
@@ -181,9 +182,9 @@ void join::frame_ended(work& w) noexcept {
     execution& e = this_execution;
     const join_child* const end = parent.children_ + parent.count_;
     parent.note_end(*self, parent.end_of(static_cast<std::size_t>(self - parent.children_)));
-    // If the next of our children is on top of this thread's deque, it has not been stolen. The address tells: this
-    // one may have gone to another thread than its parent's. Not for ever: a task has its share of awaits that need
-    // no turn of the worker's.
+    // If the next of our children is on top of this thread's deque, it has not been stolen. The address
+    // tells: this one may have gone to another thread than its parent's. Not for ever: a task has its share
+    // of awaits that need no turn of the worker's.
     while (self + 1 != end && e.budget != 0 && e.forks && e.forks->newest() == self + 1 && e.forks->pop()) {
         join_child& next = self[1];
         next.owes = self->owes + 1;

@@ -84,6 +84,7 @@ TEST(Model, Deque_TheNewestIsWhatPopGivesOrIsStolen) {
         deque<item> d;
         std::array<item, 2> items;
         for (item& i : items) push(d, i);
+        check(d.newest() == &items[1], "nobody has taken it");
         thread thief{"thief", [&d] {
                          for (int n = 0; n < 2; ++n)
                              if (item* i = d.steal()) i->take();

@@ -46,6 +46,7 @@ MUTANTS = [
      "static_cast<void>(still());\n        top_.compare_exchange(top, top + 1, order::seq_cst, order::relaxed);"),
     ("deque", "empty() looks without order", DEQUE, "return top_.load(order::seq_cst) >= bottom_.load(order::seq_cst);",
      "return top_.load(order::relaxed) >= bottom_.load(order::relaxed);"),
+    ("deque", "the newest is looked for beside the end", DEQUE, "slot(bottom - 1).load(order::relaxed)", "slot(bottom).load(order::relaxed)"),
     ("inbox", "push publishes without release", INBOX, "order::acq_rel,\n                                         order::relaxed));",
      "order::relaxed,\n                                         order::relaxed));"),
     ("inbox", "push wakes nobody", INBOX, "return head == sleeping;", "return false;"),

@@ -71,7 +71,7 @@ class [[gnu::visibility("default")]] context {
     worker* home = nullptr;    // where the task runs; changed by the task itself alone (resume_on)
     task_node* node = nullptr; // its entry in the registry, or its caller's
 
-    /// Its entry, for whoever writes there or creates a child: one that has none yet is given it. By the task.
+    /// Its entry, for whoever writes there or creates a child: made, if there is none yet. By the task.
     task_node& entry() noexcept {
         if (enter) [[unlikely]]
             enter(*this);

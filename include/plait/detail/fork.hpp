@@ -76,8 +76,8 @@ struct fork_of final : fork, pooled {
     };
 };
 
-/// The forks of one task_group: made, taken back and waited for by one thread of a pool. Elsewhere there can be
-/// none: then it belongs to no thread.
+/// The forks of one task_group: made, taken back and waited for by one thread of a pool. Elsewhere there can
+/// be none: then it belongs to no thread.
 ///
 /// `pending_` counts those that this thread has forked and not taken back. When its deque gives none back any
 /// more they are with thieves, and `ended_` counts those that are through. For a fork that is not stolen

@@ -30,7 +30,7 @@ struct completion {
 ///     dropped    the future is gone: nobody will ask for the result
 ///     cancelled  the task never ran, or ended by `cancelled`
 ///     started    the task was claimed: by the worker that runs it, or by the waiter that helps
-///     stopping   a canceller uses what the running task has on its stack: it is not complete before that ends
+///     stopping   a canceller uses what the running task has on its stack: until then it is not complete
 ///
 /// Whoever sets `started` runs the task; whoever sets `cancelled` before that completes it in its stead:
 /// exactly one.

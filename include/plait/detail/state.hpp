@@ -93,7 +93,8 @@ class [[gnu::visibility("default")]] state_base {
     // The producer's until it is complete, then the future's:
     bool unread_ = false; // it holds a failure
     bool stored_ = false; // it holds a result
-    // For whoever destroys it: there is more to give back than memory. Here, on the line that is looked at anyway.
+    // For whoever destroys it: there is more to give back than memory. Here, on a line that is looked at
+    // anyway.
     bool owes_ = false;
 
   private:
