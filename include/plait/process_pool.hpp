@@ -164,7 +164,9 @@ struct process_pool_options {
 /// Errors:        exceptions come back as themselves or as remote_error. A program without plait::program:
 ///                logic_error. Workers that cannot be started: system_error from the constructor.
 /// Cost:          an idle pool sleeps in the kernel. A busy worker makes no system call between tasks. A thread that
-///                waits in `get` is woken by the worker itself, and completes other tasks' futures meanwhile.
+///                waits in `get` is woken by the worker itself, and completes other tasks' futures meanwhile;
+///                so does one in `submit`, where more is queued than the workers take. Both may call
+///                `on_unhandled`, so it should not wait for what their callers hold.
 class [[gnu::visibility("default")]] process_pool final {
   public:
     explicit process_pool(process_pool_options options = {});

@@ -85,6 +85,7 @@ bool process_engine::harvest_in_thread(std::vector<ending>& ended) noexcept {
         take_from_behind_long_tasks(monotonic_now());
         dispatch();
         spread();
+        if (placed_timed_) wake_supervisor(); // whose sleep may be longer than their time
     }
     return needs_supervisor;
 }

@@ -67,6 +67,7 @@ void process_engine::dispatch(bool urgent) noexcept {
         process_task* task = pending_.pop_front();
         if (task == nullptr) return;
         task->stage_ = process_task::stage::placed;
+        placed_timed_ = placed_timed_ || task->timeout != 0;
         if (lane->place(*task, static_cast<std::uint32_t>(task->attempts_) + 1, result_hint_,
                         urgent || mean_ > tiny_task))
             holds_back_.store(true, order::relaxed);

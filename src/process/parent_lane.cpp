@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <csignal>
+#include <utility>
 
 namespace plait::detail {
 namespace {
@@ -128,10 +129,11 @@ bool parent_lane::place(process_task& task, std::uint32_t attempt, std::size_t r
         // seq_cst: pairs with the worker's look at the queue after it has announced that it parks.
         view().header().pushed.store(++pushed_, order::seq_cst);
     }
-    if (urgent || supervisor_ == supervisor::sleeps || outstanding_ <= many)
+    if (urgent || supervisor_ == supervisor::sleeps || outstanding_ <= many ||
+        (view().header().worker.is_parked() && ++held_back_ >= enough_to_wake)) {
+        held_back_ = 0;
         wake();
-    else if (view().header().worker.is_parked() && ++held_back_ >= enough_to_wake)
-        wake();
+    }
     return held_back_ != 0;
 }
 
@@ -288,8 +290,11 @@ void parent_lane::ask_to_stop(std::uint64_t index) noexcept {
     wake();
 }
 
+void parent_lane::wake_if_held_back() noexcept {
+    if (std::exchange(held_back_, 0) != 0) wake();
+}
+
 void parent_lane::wake() noexcept {
-    held_back_ = 0;
     park_word& parked = view().header().worker;
     if (parked.take()) futex_wake(parked.address(), 1, futex_scope::shared);
 }

@@ -65,9 +65,7 @@ class parent_lane : public std::enable_shared_from_this<parent_lane> {
     /// Returns whether it sleeps on.
     bool place(process_task& task, std::uint32_t attempt, std::size_t result_hint, bool urgent) noexcept;
     /// Wakes it for what was not urgent.
-    void wake_if_held_back() noexcept {
-        if (held_back_ != 0) wake();
-    }
+    void wake_if_held_back() noexcept;
     /// Takes back what the worker has not begun. False: it has.
     bool withdraw(std::uint64_t index) noexcept;
     /// The last task that can still be taken back, or null.
@@ -159,7 +157,7 @@ class parent_lane : public std::enable_shared_from_this<parent_lane> {
     enum class supervisor : std::uint8_t { awake, dozes, naps, sleeps };
     void supervisor_is(supervisor now) noexcept;
 
-    void wake() noexcept;
+    void wake() noexcept; // without the lock, too
     void tell_to_stop() noexcept;
     /// Kills the worker if, and only if, it still holds the task at `index`. True: killed.
     bool kill_holding(std::uint64_t index) noexcept;

@@ -99,7 +99,7 @@ void process_engine::submit(process_task& task) {
     check_process();
     std::exception_ptr refusal;
     bool full = false;
-    const bool timed = task.timeout != 0; // it may be gone once it is queued
+    bool timed = task.timeout != 0; // it may be gone once it is queued
     {
         const std::lock_guard guard{mutex_};
         if (closing_) throw shutdown_error{"process_pool: submit after shutdown"};
@@ -112,6 +112,7 @@ void process_engine::submit(process_task& task) {
             // A thread that belongs to no executor says so when it waits (attend, hurry).
             const bool free_thread = current().worker == nullptr;
             dispatch(!free_thread);
+            timed = timed || placed_timed_; // it, or one that has waited for its place
             full = free_thread && !pending_.empty() && task.number_ % submits_between_harvests == 0;
         }
     }

@@ -75,6 +75,7 @@ std::int64_t process_engine::turn(std::vector<ending>& ended) {
     dispatch();
     spread();
     wake_held_back();
+    placed_timed_ = false;
     for_each_lane([&](parent_lane& lane) { deadline = std::min(deadline, check_timeouts(lane, now)); });
     deadline = std::min(deadline, check_memory(now));
     return deadline;
