@@ -174,7 +174,7 @@ TEST(Pipeline, AConsumerThatThrowsLeavesNothingRunning) {
     std::atomic<int> running{0};
     const auto work = [&running](int x) {
         ++running;
-        std::this_thread::sleep_for(100us); // something to wait for
+        for (int i = 0; i < 200; ++i) std::this_thread::yield(); // something to wait for
         --running;
         return x;
     };
@@ -264,7 +264,7 @@ TEST(Pipeline, CancelledItWaitsForWhatRuns) {
     std::atomic<int> running{0};
     const auto work = [&running](int x) {
         ++running;
-        std::this_thread::sleep_for(100us);
+        for (int i = 0; i < 200; ++i) std::this_thread::yield();
         --running;
         return x;
     };
@@ -299,4 +299,3 @@ TEST(Pipeline, FailuresOfATaskAreTheSame) {
 }
 
 } // namespace
-
