@@ -17,7 +17,8 @@ namespace {
 
 std::vector<std::string> words_of(const std::string& line) {
     std::vector<std::string> words{""};
-    for (const unsigned char c : line) {
+    for (const char each : line) {
+        const auto c = static_cast<unsigned char>(each);
         if (std::isalpha(c) != 0)
             words.back() += static_cast<char>(std::tolower(c));
         else if (!words.back().empty())

@@ -78,10 +78,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
 
 extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {
     if (size == 0) return 0;
-    parent_lane lane{0, 1, (data[0] & 1) != 0 ? 8U : 0U};
+    parent_lane lane{0, 1, (data[0] & 1) != 0 ? 8U : 0U, false};
     for (const std::size_t length :
          {std::size_t{8}, std::size_t{500}, std::size_t{70'000}, std::size_t{3'000'000}})
-        lane.place(*new some_task{length}, 1, 0);
+        lane.place(*new some_task{length}, 1, 0, true);
     spoil(lane, data + 1, size - 1);
     for (std::uint64_t index = 0; (index = lane.first_index()) != parent_lane::none;)
         lane.forget(index)->drop_reference();

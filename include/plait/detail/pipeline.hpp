@@ -3,7 +3,6 @@
 
 #include <optional>
 #include <plait/detail/fragile.hpp>
-#include <plait/detail/map_chunk.hpp>
 #include <plait/detail/pipeline_source.hpp>
 #include <plait/shield.hpp>
 #include <vector>

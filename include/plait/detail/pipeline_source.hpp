@@ -3,8 +3,8 @@
 
 #include <optional>
 #include <plait/detail/arrivals.hpp>
-#include <plait/detail/map.hpp>
 #include <plait/detail/ranges.hpp>
+#include <plait/executor.hpp> // map's way of submitting
 #include <plait/generator.hpp>
 #include <plait/task_group.hpp>
 
