@@ -7,6 +7,7 @@
 
 #include <atomic>
 #include <deque>
+#include <mutex>
 
 #include "support/own_lane.hpp"
 #include "support/process_tasks.hpp"
@@ -151,11 +152,12 @@ TEST(ProcessPoolDamage, AWorkerThatDamagesItsRingIsKilled) {
     }
 }
 
-// A result that asks for the next one when it is read, which the pool's own thread does: so that thread is
-// never without one.
+// A result that asks for the next one when it is read, which the pool's own thread does, or one that waits: so that thread
+// is never without one.
 struct chained {
     static inline process_pool* pool = nullptr;
     static inline std::atomic<bool> over{false};
+    static inline std::mutex mutex;
     static inline std::deque<plait::future<chained>> links;
     template <class Archive>
     void save(Archive& archive) const {
@@ -166,8 +168,16 @@ struct chained {
         int one = 0;
         archive(one);
         if (over) return;
-        links.push_back(pool->submit([] { return chained{}; }));
-        while (links.size() > 100) links.pop_front();
+        auto next = pool->submit([] { return chained{}; }); // which may read others
+        plait::future<chained> oldest;
+        {
+            const std::lock_guard guard{mutex};
+            links.push_back(std::move(next));
+            if (links.size() > 100) {
+                oldest = std::move(links.front());
+                links.pop_front();
+            }
+        }
         // The worker is done with the next ones meanwhile.
         for (int i = 0; i < 2000; ++i) plait::detail::spin_pause();
     }

@@ -52,7 +52,8 @@ void parent_lane::supervisor_is(supervisor now) noexcept {
     if (attendant_ != nullptr) return; // it listens, and looks
     listener_word& word = view().header().parent;
     const std::uint64_t waiting = tail - unfinished;
-    if (now == supervisor::awake || now == supervisor::dozes)
+    // Of a lane that is starting or retiring nobody else takes anything.
+    if (now == supervisor::awake || (now == supervisor::dozes && state == stage::ready))
         word.retract();
     else if (now == supervisor::naps && at_once == 0 && waiting >= many)
         word.listen_from(listener_word::who::bell,
