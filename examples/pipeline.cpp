@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Words and how often they stand in a text: lines -> words (threads) -> counted here. The producer reads only as far
-// ahead as the window allows, so a text of any size goes through.
+// Words and how often they stand in a text: lines -> words (threads) -> counted here. The producer reads only
+// as far ahead as the window allows, so a text of any size goes through.
 #include <plait/pipeline.hpp>
 #include <plait/thread_pool.hpp>
 

@@ -43,8 +43,8 @@ struct stage_options {
 /// As TBB's parallel_pipeline, with an executor for each stage.
 template <class Producer>
 [[nodiscard]] auto pipeline(Producer&& producer) {
-    return pipeline_stages<detail::source_of<Producer>, false>{
-        detail::source_of<Producer>{std::forward<Producer>(producer)}};
+    return pipeline_stages<detail::pipeline_source<Producer>, false>{
+        detail::pipeline_source<Producer>{std::forward<Producer>(producer)}};
 }
 
 /// What `pipeline` returns; each call uses it up.

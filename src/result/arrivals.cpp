@@ -83,6 +83,7 @@ struct arrivals::implementation : pooled {
     awaiter* waiting = nullptr; // guarded by lock: a task that waits in next_async()
     node* all = nullptr;        // the consumer's
     std::size_t pending = 0;    // the consumer's
+    void* spare = nullptr;      // the consumer's: a node's memory, see reserve_one
 };
 
 void arrivals::node::fire() noexcept { of.arrive(*this); }
@@ -124,11 +125,17 @@ arrivals::~arrivals() {
     {
         const spin_guard guard{self_->lock}; // the last producer has let go
     }
+    if (self_->spare != nullptr) node::operator delete(self_->spare, sizeof(node));
     delete self_;
 }
 
+void arrivals::reserve_one() {
+    if (self_->spare == nullptr) self_->spare = node::operator new(sizeof(node));
+}
+
 void arrivals::add(state_base& state, std::size_t index) {
-    auto* const n = new node{*self_, state, index};
+    if (self_->spare == nullptr) reserve_one();
+    auto* const n = ::new (std::exchange(self_->spare, nullptr)) node{*self_, state, index};
     self_->link(*n);
     if (state.add_hook(*n) == state_base::added::ready) self_->arrive(*n);
 }

@@ -20,6 +20,8 @@ class [[gnu::visibility("default")]] arrivals {
     arrivals(arrivals&& other) noexcept;
     arrivals& operator=(arrivals&& other) noexcept;
 
+    /// Memory for the next `add`, which then cannot fail: for who has to begin what it will wait for first.
+    void reserve_one();
     /// `index` comes out of `next` when `state` is done; at once if it is already.
     void add(state_base& state, std::size_t index);
 

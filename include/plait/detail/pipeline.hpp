@@ -107,6 +107,7 @@ class pipeline_stage {
         // Before it begins: no item may be lost for want of memory.
         if (!ordered_ && done_.capacity() == done_.size()) done_.reserve(2 * done_.size() + 8);
         const std::size_t place = free_place();
+        run.done.reserve_one();
         std::vector<std::tuple<in>> one;
         one.emplace_back(std::move(x));
         places_[place] = submit_chunk<R>(*executor_, fn_, std::move(one));
@@ -256,10 +257,16 @@ task<void> drive_pipeline(Chain& chain, Consumer& consumer, pipeline_run& run) {
     }
 }
 
+/// Until nothing is under way.
+inline task<void> settle_pipeline(pipeline_run& run) {
+    while (run.done.pending() != 0) co_await run.done.next_async();
+}
+
 template <class Chain, class Consumer>
 task<void> run_pipeline_async(Chain chain, Consumer consumer) {
     pipeline_run run;
     chain.begin();
+    task<void> rest = settle_pipeline(run); // made now: at the end it must not fail for want of memory
     std::exception_ptr failure;
     const auto body = [&](task_group& group) -> task<void> {
         run.group = &group;
@@ -269,7 +276,7 @@ task<void> run_pipeline_async(Chain chain, Consumer consumer) {
             failure = std::current_exception();
         }
         chain.cancel();
-        while (run.done.pending() != 0) co_await shield(run.done.next_async());
+        co_await shield(std::move(rest));
     };
     co_await with_group(body);
     if (failure) std::rethrow_exception(failure);

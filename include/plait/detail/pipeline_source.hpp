@@ -97,6 +97,7 @@ class awaited_source {
 
     pulled pull(pipeline_run& run, std::optional<item>& into) {
         if (!next_.valid()) {
+            run.done.reserve_one();
             next_ = run.group->spawn(next(fn_));
             run.done.add(future_access::state(next_), number_of(0, 0));
         }
@@ -173,6 +174,6 @@ auto choose_source() {
     }
 }
 template <class Producer>
-using source_of = typename decltype(choose_source<Producer>())::type;
+using pipeline_source = typename decltype(choose_source<Producer>())::type;
 
 } // namespace plait::detail
