@@ -18,8 +18,8 @@ struct stage_options {
 ///
 ///     plait::pipeline(urls)
 ///         .via(loop, download, {.window = 32})
-///         .via(pool, decode)
-///         .into([&](picture&& p) { album.add(std::move(p)); });
+///         .via(pool, [](std::size_t bytes) { return std::to_string(bytes) + " bytes"; })
+///         .into([&](const std::string& line) { use(line); });
 ///
 /// The producer is a range (an lvalue is referred to, an rvalue owned; it may be single-pass or endless), or a
 /// function that gives a std::optional, empty at the end. A stage's function is called with the item alone,
