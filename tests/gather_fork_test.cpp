@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Children of a gather on a pool: what is seen of them, whom they belong to, and that others have their turn.
+#include "support/dumped.hpp"
+
 #include <plait/errors.hpp>
 #include <plait/gather.hpp>
 #include <plait/task_group.hpp>
@@ -26,15 +28,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using plait::task;
-
-std::string dumped() {
-    const int fd = ::memfd_create("dump", MFD_CLOEXEC);
-    plait::dump_tasks(fd);
-    std::string text(static_cast<std::size_t>(std::max<off_t>(0, ::lseek(fd, 0, SEEK_END))), '\0');
-    EXPECT_EQ(::pread(fd, text.data(), text.size(), 0), static_cast<ssize_t>(text.size()));
-    ::close(fd);
-    return text;
-}
 
 task<int> sleeper() {
     co_await plait::sleep_for(1h);

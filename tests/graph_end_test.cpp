@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // limit: 120
 // How graphs fail and stop, and what is seen of them meanwhile.
+#include "support/dumped.hpp"
+
 #include <plait/graph.hpp>
 
 #include "support/strands.hpp"
@@ -282,16 +284,6 @@ TEST(GraphStop, ManyStopsAndRunsRace) {
     g.run(pool);
     EXPECT_EQ(n, 80);
     RecordProperty("stopped", stopped); // how many is up to the machine
-}
-
-std::string dumped() {
-    const int fd = ::memfd_create("dump", MFD_CLOEXEC);
-    dump_tasks(fd);
-    std::string text(100'000, ' ');
-    const ssize_t n = ::pread(fd, text.data(), text.size(), 0);
-    ::close(fd);
-    text.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
-    return text;
 }
 
 TEST(GraphShown, TheRunIsATaskAndNodesWithNamesAreItsChildren) {

@@ -2,6 +2,8 @@
 // limit: 120
 // What is posted to a thread_pool from outside: order, priorities, nothing hidden behind a long task, nothing
 // lost at the end.
+#include "support/dumped.hpp"
+
 #include "support/sanitizer.hpp"
 
 #include <gtest/gtest.h>
@@ -161,15 +163,6 @@ TEST(PoolPosts, ByValueOrNotMakesNoDifference) {
     EXPECT_EQ(sum, 112);
     EXPECT_EQ(failures, 2);
     EXPECT_EQ(owned.use_count(), 1);
-}
-
-std::string dumped() {
-    const int fd = ::memfd_create("dump", MFD_CLOEXEC);
-    plait::dump_tasks(fd);
-    std::string text(static_cast<std::size_t>(std::max<off_t>(0, ::lseek(fd, 0, SEEK_END))), '\0');
-    EXPECT_EQ(::pread(fd, text.data(), text.size(), 0), static_cast<ssize_t>(text.size()));
-    ::close(fd);
-    return text;
 }
 
 TEST(PoolPosts, IsSeenWhileItRuns) {

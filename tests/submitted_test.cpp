@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Submitted functions: what is there of one before it runs, while it does, and when somebody cancels it.
+#include "support/dumped.hpp"
+
 #include <plait/errors.hpp>
 #include <plait/event_loop.hpp>
 #include <plait/this_task.hpp>
@@ -22,15 +24,6 @@
 #include <unistd.h>
 
 namespace {
-
-std::string dumped() {
-    const int fd = ::memfd_create("dump", MFD_CLOEXEC);
-    plait::dump_tasks(fd);
-    std::string text(static_cast<std::size_t>(std::max<off_t>(0, ::lseek(fd, 0, SEEK_END))), '\0');
-    EXPECT_EQ(::pread(fd, text.data(), text.size(), 0), static_cast<ssize_t>(text.size()));
-    ::close(fd);
-    return text;
-}
 
 TEST(Submitted, ShowsWhileItRunsAndWithANameFromTheStartOn) {
     plait::thread_pool pool{{.workers = 1}};

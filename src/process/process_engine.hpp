@@ -222,7 +222,8 @@ class process_engine {
     std::vector<ending> spare_endings_; // of whoever collects next in another thread, if it is there
     bool lively_ = false;               // results have come since the supervisor last thought of sleeping
     bool threads_harvest_ = false;      // the same, and threads have taken some of them
-    bool placed_timed_ = false; // a task with a time limit, since the supervisor last looked for the next deadline
+    bool placed_timed_ =
+        false; // a task with a time limit, since the supervisor last looked for the next deadline
     bool closing_ = false;
     bool killing_ = false;
     bool over_ = false; // the supervisor has nothing more to do

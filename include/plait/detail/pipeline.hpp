@@ -186,7 +186,7 @@ inline constexpr dropped_items drop_items{};
 template <class Consumer, class Item>
 decltype(auto) hand_to(Consumer& consumer, Item&& x) {
     if constexpr (std::invocable<Consumer&, Item>) {
-        return consumer(std::move(x));
+        return consumer(std::forward<Item>(x));
     } else {
         static_assert(std::is_same_v<Item, std::monostate> && std::invocable<Consumer&>,
                       "plait: the pipeline's consumer cannot be called with what comes from its last stage");
