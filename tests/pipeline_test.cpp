@@ -38,7 +38,7 @@ TEST(Pipeline, EachStageOnItsOwnExecutor) {
     plait::event_loop loop;
     plait::thread_pool pool{{.workers = 2}};
     const auto fetch = [](int x) -> plait::task<std::string> {
-        co_await plait::sleep_for(10us);
+        co_await plait::yield();
         co_return std::to_string(x);
     };
     std::string all;

@@ -1,4 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "support/dumped.hpp"
+
 #include <plait/trace.hpp>
 
 #include <plait/event_loop.hpp>
@@ -23,23 +25,6 @@ namespace {
 
 using namespace std::chrono_literals;
 using plait::task;
-
-template <class Dump>
-std::string written_by(Dump dump) {
-    const int fd = ::memfd_create("dump", MFD_CLOEXEC);
-    dump(fd);
-    std::string text;
-    std::array<char, 4096> part;
-    ::lseek(fd, 0, SEEK_SET);
-    for (ssize_t n = 0; (n = ::read(fd, part.data(), part.size())) > 0;)
-        text.append(part.data(), static_cast<std::size_t>(n));
-    ::close(fd);
-    return text;
-}
-
-std::string dumped(std::size_t most = 10'000) {
-    return written_by([most](int fd) { plait::dump_tasks(fd, most); });
-}
 
 TEST(DumpTasks, WithoutTasksSaysSo) { EXPECT_EQ(dumped(), "plait: 0 live tasks\n"); }
 

@@ -9,6 +9,7 @@
 #include <utility>
 
 namespace plait::detail {
+
 // Only for the task that the worker holds, which takes the message before it does anything else: so there is
 // never more than one on its way, what is withdrawn or moved has none there, and it fits the socket's buffer.
 // If the worker dies, the kernel closes what it has not taken.

@@ -29,7 +29,7 @@ using namespace std::chrono_literals;
 namespace {
 
 plait::task<int> slowly(int x) {
-    co_await plait::sleep_for(100us);
+    co_await plait::yield();
     co_return x;
 }
 
@@ -75,7 +75,7 @@ TEST_F(Fault, Select) {
             plait::channel<int> a{1};
             plait::channel<int> b{1};
             const auto feed = [](plait::channel<int>& to) -> plait::task<> {
-                co_await plait::sleep_for(100us);
+                co_await plait::yield();
                 co_await to.send(7);
             };
             const auto either = [](plait::channel<int>& x, plait::channel<int>& y) -> plait::task<int> {

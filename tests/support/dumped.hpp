@@ -3,19 +3,27 @@
 
 #include <plait/trace.hpp>
 
-#include <gtest/gtest.h>
-
-#include <algorithm>
+#include <array>
+#include <cstddef>
 #include <string>
 #include <sys/mman.h>
 #include <unistd.h>
 
-/// What dump_tasks() writes now.
-inline std::string dumped() {
+/// What `dump(descriptor)` writes.
+template <class Dump>
+std::string written_by(Dump dump) {
     const int fd = ::memfd_create("dump", MFD_CLOEXEC);
-    plait::dump_tasks(fd);
-    std::string text(static_cast<std::size_t>(std::max<off_t>(0, ::lseek(fd, 0, SEEK_END))), '\0');
-    EXPECT_EQ(::pread(fd, text.data(), text.size(), 0), static_cast<ssize_t>(text.size()));
+    dump(fd);
+    std::string text;
+    std::array<char, 4096> part;
+    ::lseek(fd, 0, SEEK_SET);
+    for (ssize_t n = 0; (n = ::read(fd, part.data(), part.size())) > 0;)
+        text.append(part.data(), static_cast<std::size_t>(n));
     ::close(fd);
     return text;
+}
+
+/// What dump_tasks() writes now.
+inline std::string dumped(std::size_t most = 10'000) {
+    return written_by([most](int fd) { plait::dump_tasks(fd, most); });
 }

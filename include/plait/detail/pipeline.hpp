@@ -29,7 +29,11 @@ class pipeline_stage {
                   "before it");
     using raw = std::invoke_result_t<F&, in>;
     using R = task_value_t<raw>;
-    using flight = future<chunk_result<R>>;
+    static constexpr std::size_t none = ~std::size_t{0};
+    struct place {
+        future<chunk_result<R>> pending;
+        std::size_t next = none; // unordered: in the list of those that are free, or done
+    };
 
   public:
     using item = map_value<R>;
@@ -61,7 +65,7 @@ class pipeline_stage {
         if (number >> bits_of_place != number_)
             source_.arrived(number);
         else if (!ordered_)
-            done_.push_back(number & ((std::size_t{1} << bits_of_place) - 1));
+            append_done(number & ((std::size_t{1} << bits_of_place) - 1));
     }
 
     void refuse_own_loop() const {
@@ -70,13 +74,13 @@ class pipeline_stage {
         if constexpr (requires { source_.refuse_own_loop(); }) source_.refuse_own_loop();
     }
     void cancel() noexcept {
-        for (flight& f : places_)
-            if (f.valid()) f.cancel();
+        for (place& p : places_)
+            if (p.pending.valid()) p.pending.cancel();
         source_.cancel();
     }
     void wait() noexcept {
-        for (flight& f : places_)
-            if (f.valid()) f.wait();
+        for (place& p : places_)
+            if (p.pending.valid()) p.pending.wait();
         source_.wait();
     }
 
@@ -104,16 +108,15 @@ class pipeline_stage {
     }
 
     void launch(pipeline_run& run, in&& x) {
-        // Before it begins: no item may be lost for want of memory.
-        if (!ordered_ && done_.capacity() == done_.size()) done_.reserve(2 * done_.size() + 8);
-        const std::size_t place = free_place();
+        // All memory before it begins: what runs and is not heard of would be waited for in vain.
+        const std::size_t at = free_place();
         run.done.reserve_one();
         std::vector<std::tuple<in>> one;
         one.emplace_back(std::move(x));
-        places_[place] = submit_chunk<R>(*executor_, fn_, std::move(one));
+        places_[at].pending = submit_chunk<R>(*executor_, fn_, std::move(one));
         ++under_way_;
         ++taken_;
-        run.done.add(future_access::state(places_[place]), number_of(number_, place));
+        run.done.add(future_access::state(places_[at].pending), number_of(number_, at));
     }
 
     // Ordered: one after the other, in a circle.
@@ -122,33 +125,30 @@ class pipeline_stage {
             if (places_.size() < window_ && taken_ == places_.size()) places_.emplace_back();
             return taken_ % window_;
         }
-        for (; !free_.empty();) {
-            const std::size_t place = free_.back();
-            free_.pop_back();
-            return place;
-        }
+        if (free_ != none) return std::exchange(free_, places_[free_].next);
         places_.emplace_back();
-        free_.reserve(places_.size());
         return places_.size() - 1;
+    }
+
+    void append_done(std::size_t at) noexcept {
+        places_[at].next = none;
+        (done_first_ == none ? done_first_ : places_[done_last_].next) = at;
+        done_last_ = at;
     }
 
     // False: none is done.
     bool give(std::optional<item>& into) {
-        std::size_t place = given_ % window_;
+        std::size_t at = given_ % window_;
         if (ordered_) {
-            if (under_way_ == 0 || !places_[place].done()) return false;
+            if (under_way_ == 0 || !places_[at].pending.done()) return false;
         } else {
-            if (done_first_ == done_.size()) return false;
-            place = done_[done_first_++];
-            if (done_first_ == done_.size()) {
-                done_.clear();
-                done_first_ = 0;
-            }
-            free_.push_back(place);
+            if (done_first_ == none) return false;
+            at = std::exchange(done_first_, places_[done_first_].next);
+            places_[at].next = std::exchange(free_, at);
         }
         ++given_;
         --under_way_;
-        outcome<chunk_result<R>> landed = std::exchange(places_[place], {}).get_outcome();
+        outcome<chunk_result<R>> landed = std::exchange(places_[at].pending, {}).get_outcome();
         if (!landed) std::rethrow_exception(landed.error()); // cancelled by shutdown, or lost with its worker
         if constexpr (std::is_void_v<R>) {
             std::move(landed->items[0]).value();
@@ -166,10 +166,10 @@ class pipeline_stage {
     bool ordered_;
 
     std::size_t number_ = 0;
-    std::vector<flight> places_;
-    std::vector<std::size_t> free_; // unordered
-    std::vector<std::size_t> done_; // unordered: places, in the order in which they were done
-    std::size_t done_first_ = 0;
+    std::vector<place> places_;
+    std::size_t free_ = none;       // unordered: the last one that was given back
+    std::size_t done_first_ = none; // unordered: in the order in which they were done
+    std::size_t done_last_ = none;
     std::size_t under_way_ = 0; // taken and not given
     std::size_t taken_ = 0;
     std::size_t given_ = 0;

@@ -32,12 +32,20 @@ inline std::size_t number_of(std::size_t stage, std::size_t place) noexcept {
     return stage << bits_of_place | place;
 }
 
-/// A range's items, on the thread that drives.
+/// A source with nothing under way: it makes its items on the thread that drives.
+struct source_at_hand {
+    static constexpr bool waits = false;
+    static std::size_t begin() noexcept { return 0; } // its number
+    static void arrived(std::size_t) noexcept {}
+    static void cancel() noexcept {}
+    static void wait() noexcept {}
+};
+
+/// A range's items.
 template <class Range>
-class range_source {
+class range_source : public source_at_hand {
   public:
     using item = std::ranges::range_value_t<std::remove_reference_t<Range>>;
-    static constexpr bool waits = false;
 
     explicit range_source(Range&& range) : input_{std::forward<Range>(range)} {}
 
@@ -47,10 +55,6 @@ class range_source {
         into.emplace(std::get<0>(std::move(*next)));
         return pulled::item;
     }
-    std::size_t begin() noexcept { return 0; } // has the number 0
-    void arrived(std::size_t) noexcept {}
-    void cancel() noexcept {}
-    void wait() noexcept {}
 
   private:
     map_input<Range> input_;
@@ -63,10 +67,9 @@ inline constexpr bool is_optional<std::optional<T>> = true;
 
 /// A function that gives items until it gives none.
 template <class F>
-class function_source {
+class function_source : public source_at_hand {
   public:
     using item = typename std::invoke_result_t<F&>::value_type;
-    static constexpr bool waits = false;
 
     explicit function_source(F fn) : fn_{std::move(fn)} {}
 
@@ -74,10 +77,6 @@ class function_source {
         into = fn_();
         return into ? pulled::item : pulled::end;
     }
-    std::size_t begin() noexcept { return 0; }
-    void arrived(std::size_t) noexcept {}
-    void cancel() noexcept {}
-    void wait() noexcept {}
 
   private:
     F fn_;
