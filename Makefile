@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Thin: what the words mean is in CMakePresets.json and tools/. Each word works as the first one on a bare Debian 12.
 #   make [build]   make demo   make test [T=regex]   make bench [ROW=name]   make lint   make format   make asan   make tsan
-#   make install [PREFIX=/usr/local] [DESTDIR=]   make deps   make docs   make picture   make fresh   make fuzz [SECONDS=300]   make stress   make schedules [N=400000]   make mutants   make clean
+#   make install [PREFIX=/usr/local] [DESTDIR=]   make deps   make docs   make picture   make fresh   make fuzz [SECONDS=300]   make stress [SECONDS=1200]   make schedules [N=400000]   make mutants   make clean
 .DEFAULT_GOAL := build
 .PHONY: build demo test bench lint format asan tsan install deps docs picture fresh fuzz stress schedules mutants clean
 JOBS   ?= $(shell nproc)
@@ -27,7 +27,8 @@ fresh_needs := debootstrap git
 preset = @{ grep -sqE '^PLAIT_TESTS:BOOL=(ON|$(2))' build/$(1)/CMakeCache.txt || \
             cmake --preset $(1) -DPLAIT_TESTS=$(2) -DPLAIT_EXAMPLES=$(2); } && \
          cmake --build build/$(1) -j $(JOBS) $(if $(3),-t $(3))
-ctest  = cd build/$(1) && ctest --output-on-failure --no-tests=error -j $(JOBS) -R '$(strip $(T))' $(2)
+# One more than there are processors: many tests wait for a server, a time limit or a dead process.
+ctest  = cd build/$(1) && ctest --output-on-failure --no-tests=error -j $$(($(JOBS) + 1)) -R '$(strip $(T))' $(2)
 
 build:
 	@tools/need $(build_needs)
@@ -46,10 +47,13 @@ asan tsan:
 	$(call preset,$@,ON)
 	@$(call ctest,$@,-LE 'house|compile$(if $(filter asan,$@),|stress)')
 
+stress: SECONDS = 1200
 stress:
-	@tools/need $(test_needs)
+	@tools/need $(san_needs)
 	$(call preset,release,ON)
+	$(call preset,tsan,ON)
 	@$(call ctest,release,-L stress)
+	@tools/stress build/tsan $(SECONDS)
 
 # N: for each model, so many schedules at most
 schedules:

@@ -26,6 +26,8 @@
 #include <functional>
 #include <future>
 #include <limits>
+#include <numeric>
+#include <random>
 #include <string>
 #include <thread>
 #include <utility>
@@ -68,14 +70,20 @@ void measure(std::vector<contender>& all, double per) {
         for (contender& c : all) c.best = std::min(c.best, nanoseconds_of(c.round) / per);
 }
 
-// Median of trips to a pool that has been left alone for long enough to sleep.
+// Median of trips to a pool that has been left alone for long enough to sleep. In another order each time: what one of
+// them leaves behind in caches and in the kernel is not to be always the same one's burden.
 void measure_trips(std::vector<contender>& all) {
     std::vector<std::vector<double>> times(all.size());
-    for (int t = 0; t < trips; ++t)
-        for (std::size_t i = 0; i < all.size(); ++i) {
+    std::vector<std::size_t> order(all.size());
+    std::iota(order.begin(), order.end(), std::size_t{0});
+    std::mt19937 random{4};
+    for (int t = 0; t < trips; ++t) {
+        std::shuffle(order.begin(), order.end(), random);
+        for (const std::size_t i : order) {
             std::this_thread::sleep_for(std::chrono::microseconds{300});
             times[i].push_back(nanoseconds_of(all[i].round));
         }
+    }
     for (std::size_t i = 0; i < all.size(); ++i) {
         std::sort(times[i].begin(), times[i].end());
         all[i].best = times[i][trips / 2];

@@ -2,6 +2,7 @@
 // Children of a gather on a pool: what is seen of them, whom they belong to, and that others have their turn.
 #include "support/dumped.hpp"
 
+#include <plait/async_event.hpp>
 #include <plait/errors.hpp>
 #include <plait/gather.hpp>
 #include <plait/offload.hpp>
@@ -16,10 +17,12 @@
 #include <algorithm>
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <latch>
 #include <regex>
 #include <stdexcept>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include <sys/mman.h>
@@ -39,6 +42,8 @@ task<int> busy(std::latch& begun, std::latch& go_on) {
     go_on.wait();
     co_return 1;
 }
+task<int> sum_of_two(int a, int b) { co_return a + b; }
+task<int> counting(int& n) { co_return ++n; }
 task<int> two(task<int> a, task<int> b) {
     auto [x, y] = co_await plait::gather(std::move(a), std::move(b));
     co_return x + y;
@@ -181,6 +186,165 @@ TEST(GatherForks, RaggedTreesComeToTheirEnd) {
     EXPECT_GT(failures, 0);
     pool.shutdown();
     EXPECT_EQ(dumped(), "plait: 0 live tasks\n");
+}
+
+// Counts those that are alive.
+struct counted {
+    explicit counted(std::atomic<int>& n) : alive{&n} { ++*alive; }
+    counted(counted&& other) noexcept : alive{std::exchange(other.alive, nullptr)} {}
+    counted& operator=(counted&&) = delete;
+    ~counted() {
+        if (alive) --*alive;
+    }
+    std::atomic<int>* alive;
+};
+
+TEST(GatherForks, ParametersEndBeforeTheParentGoesOn) {
+    plait::thread_pool pool{{.workers = 2}};
+    std::atomic<int> alive{0};
+    int runs = 0;
+    const auto holds = [](counted, bool fails, int& n) -> task<int> {
+        if (fails) throw std::runtime_error{"no"};
+        co_return ++n;
+    };
+    const auto parent = [&]() -> task<int> {
+        const int one = co_await holds(counted{alive}, false, runs);
+        EXPECT_EQ(alive, 0);
+        auto [a, b] = co_await plait::gather(holds(counted{alive}, false, runs), sum_of_two(1, 2));
+        EXPECT_EQ(alive, 0);
+        bool failed = false;
+        try {
+            co_await plait::gather(holds(counted{alive}, true, runs), holds(counted{alive}, false, runs));
+        } catch (const std::runtime_error&) {
+            failed = true;
+        }
+        EXPECT_TRUE(failed);
+        EXPECT_EQ(alive, 0); // that of one that may never have begun as well
+        co_return one + a + b;
+    };
+    EXPECT_EQ(pool.submit(parent).get(), 1 + 2 + 3);
+}
+
+// Of a tree that only computes nothing is in a slot that a canceller could find.
+task<int> stops_below(int depth, const std::function<void()>& stop, int& begun) {
+    if (depth == 0) {
+        stop();
+        auto [a, b] = co_await plait::gather(sum_of_two(++begun, 0), sum_of_two(0, 0)); // throws
+        begun += 100;
+        co_return a + b;
+    }
+    auto [a, b] = co_await plait::gather(stops_below(depth - 1, stop, begun), counting(begun));
+    co_return a + b;
+}
+TEST(GatherForks, SeeAStopOfWhatIsFurtherOutAtTheirNextGather) {
+    plait::thread_pool pool{{.workers = 1}};
+    for (const int depth : {0, 1, 2, 7}) {
+        int begun = 0;
+        plait::future<int> f;
+        std::latch there{1};
+        const std::function<void()> stop = [&] {
+            there.wait();
+            f.cancel();
+        };
+        f = pool.submit([&] { return stops_below(depth, stop, begun); });
+        there.count_down();
+        EXPECT_THROW(f.get(), plait::cancelled);
+        EXPECT_EQ(begun, 1); // no sibling has begun after that, at any depth
+    }
+}
+
+TEST(GatherForks, SeeAStopThroughTheirToken) {
+    plait::thread_pool pool{{.workers = 1}};
+    plait::future<int> f;
+    std::latch there{1};
+    std::function<void()> check = [&] {
+        const plait::stop_token before = plait::this_task::stop_token();
+        there.wait();
+        EXPECT_FALSE(before.stop_requested());
+        f.cancel();
+        EXPECT_TRUE(before.stop_requested());
+        EXPECT_TRUE(plait::this_task::stop_token().stop_requested());
+    };
+    int begun = 0;
+    f = pool.submit([&] { return stops_below(3, check, begun); });
+    there.count_down();
+    EXPECT_THROW(f.get(), plait::cancelled);
+}
+
+// The failure is on one thread, those that it stops are forks of forks on another.
+task<int> until_stopped(int depth, std::latch& begun) {
+    if (depth != 0) {
+        auto [a, b] = co_await plait::gather(until_stopped(depth - 1, begun), sum_of_two(0, 0));
+        co_return a + b;
+    }
+    begun.count_down();
+    int rounds = 0;
+    for (; rounds < 1'000'000'000; ++rounds) co_await plait::gather(sum_of_two(0, 1), sum_of_two(1, 0));
+    co_return rounds;
+}
+TEST(GatherForks, SeeTheStopOfAFailureElsewhere) {
+    plait::thread_pool pool{{.workers = 2}};
+    for (int round = 0; round < 50; ++round) {
+        std::latch begun{1};
+        const auto fail = [](std::latch& when) -> task<int> {
+            when.wait();
+            throw std::runtime_error{"no"};
+            co_return 0;
+        };
+        const auto parent = [&]() -> task<int> {
+            auto [a, b] = co_await plait::gather(fail(begun), until_stopped(round % 5, begun));
+            co_return a + b;
+        };
+        EXPECT_THROW(pool.submit(parent).get(), std::runtime_error);
+    }
+    EXPECT_EQ(dumped(), "plait: 0 live tasks\n");
+}
+
+// Tells when what it was given to is gone, whether that has begun or not.
+class leaving {
+  public:
+    explicit leaving(std::latch& left) noexcept : left_{&left} {}
+    leaving(leaving&& other) noexcept : left_{std::exchange(other.left_, nullptr)} {}
+    leaving& operator=(leaving&&) = delete;
+    ~leaving() {
+        if (left_) left_->count_down();
+    }
+
+  private:
+    std::latch* left_;
+};
+// Until it is stopped; then it holds up who stops it until `others` are gone, if there are any.
+task<> waits_to_be_stopped(std::latch& begun, std::latch* others) {
+    plait::async_event never;
+    const plait::stop_callback on_stop{plait::this_task::stop_token(), [&] {
+                                           if (others) others->wait();
+                                       }};
+    begun.count_down();
+    co_await never.wait();
+}
+task<> too_late(leaving l, int& begun) {
+    const leaving mine = std::move(l);
+    ++begun;
+    co_return;
+}
+// Children are stopped one after the other: the first has ended, and made room, before the second is.
+TEST(GatherForks, BehindTheLimitDoNotBeginWhileTheOthersAreBeingStopped) {
+    constexpr int behind = 20;
+    plait::thread_pool pool{{.workers = 1}};
+    std::latch under_way{2};
+    std::latch left{behind};
+    int begun = 0;
+    auto f = pool.submit([&]() -> task<> {
+        std::vector<task<>> tasks;
+        tasks.push_back(waits_to_be_stopped(under_way, nullptr));
+        tasks.push_back(waits_to_be_stopped(under_way, &left));
+        for (int i = 0; i < behind; ++i) tasks.push_back(too_late(leaving{left}, begun));
+        co_await plait::gather(std::move(tasks), {.limit = 2});
+    });
+    under_way.wait();
+    f.cancel();
+    EXPECT_THROW(f.get(), plait::cancelled);
+    EXPECT_EQ(begun, 0);
 }
 
 } // namespace

@@ -30,7 +30,7 @@
 
 namespace {
 
-constexpr int many = sanitized ? 20'000 : 200'000; // more than one chunk of slots by far
+constexpr int many = sanitized ? 20'000 : 200'000; // more than one chunk by far
 
 TEST(PoolPosts, OneWorkerTakesEverythingInOrder) {
     plait::thread_pool pool{{.workers = 1}};
@@ -44,6 +44,33 @@ TEST(PoolPosts, OneWorkerTakesEverythingInOrder) {
     pool.shutdown();
     ASSERT_EQ(order.size(), static_cast<std::size_t>(many));
     EXPECT_TRUE(std::is_sorted(order.begin(), order.end()));
+}
+
+// From one word to three, and those that do not fit into what is left of a block.
+TEST(PoolPosts, FunctionsOfAllSizesKeepTheirOrder) {
+    plait::thread_pool pool{{.workers = 1}};
+    static std::vector<std::size_t> order; // of one that captures nothing, too
+    order.clear();
+    const auto post_one = [&pool](std::size_t i, std::size_t kinds) {
+        switch (i % kinds) {
+        case 0:
+            return pool.post([] { order.push_back(order.size()); });
+        case 1:
+            return pool.post([i] { order.push_back(i); });
+        case 2:
+            return pool.post([i, far = ~i] { order.push_back(~far == i ? i : 0); });
+        case 3:
+            return pool.post([i, c = 'x'] { order.push_back(c == 'x' ? i : 0); });
+        default:
+            return pool.post([i, more = std::array{i, i}] { order.push_back(more[1] == i ? i : 0); });
+        }
+    };
+    constexpr std::size_t each = many / 5;
+    for (std::size_t kinds = 1; kinds <= 5; ++kinds)
+        for (std::size_t i = 0; i < each; ++i) post_one((kinds - 1) * each + i, kinds);
+    pool.shutdown();
+    ASSERT_EQ(order.size(), 5 * each);
+    for (std::size_t i = 0; i < order.size(); ++i) ASSERT_EQ(order[i], i);
 }
 
 TEST(PoolPosts, OneWorkerKeepsTheOrderOfSeveralThreads) {
@@ -76,10 +103,12 @@ TEST(PoolPosts, EachRunsOnceWhoeverPosts) {
             for (int p = 0; p < posters; ++p)
                 threads.emplace_back([&, p] {
                     begin.arrive_and_wait();
-                    for (int i = 0; i < many / 10; ++i)
-                        pool.post([&mine = runs[static_cast<std::size_t>(p * (many / 10) + i)]] {
+                    for (int i = 0; i < many / 10; ++i) {
+                        const int task = p * (many / 10) + i;
+                        pool.post([&mine = runs[static_cast<std::size_t>(task)]] {
                             mine.fetch_add(1, std::memory_order_relaxed);
                         });
+                    }
                 });
             for (std::thread& t : threads) t.join();
         }
@@ -146,14 +175,14 @@ TEST(PoolPosts, ByValueOrNotMakesNoDifference) {
     {
         plait::thread_pool pool{
             {.workers = 2, .on_unhandled = [&](const plait::unhandled_failure&) { ++failures; }}};
-        std::array<int, 8> fits{}; // with the reference to sum it does not: 40 bytes
-        std::array<int, 6> just{}; // 32 bytes
-        fits.back() = just.back() = 1;
+        std::array<int, 4> large{}; // with the reference to sum 24 bytes
+        std::array<int, 2> just{};  // 16 bytes
+        large.back() = just.back() = 1;
         struct alignas(32) wide {
             int value = 10;
         };
         const wide w;
-        pool.post([&sum, fits] { sum += fits.back(); });
+        pool.post([&sum, large] { sum += large.back(); });
         pool.post([&sum, just] { sum += just.back(); });
         pool.post([&sum, w] { sum += w.value; });
         pool.post([&sum, owned] { sum += *owned; });
@@ -180,6 +209,22 @@ TEST(PoolPosts, IsSeenWhileItRuns) {
     }
     pool.shutdown();
     EXPECT_EQ(dumped().find("pool_posts_test.cpp:"), std::string::npos) << dumped();
+}
+
+TEST(PoolPosts, OneObjectThatIsPostedInTwoPlacesIsSeenInBoth) {
+    plait::thread_pool pool{{.workers = 1}};
+    std::string seen;
+    const auto look = [&seen] { seen = dumped(); };
+    const auto seen_in_line = [&](int line) {
+        pool.submit([] {}).get(); // one worker: after what was posted
+        EXPECT_NE(seen.find("pool_posts_test.cpp:" + std::to_string(line)), std::string::npos) << seen;
+    };
+    for (int round = 0; round < 2; ++round) {
+        pool.post(look);
+        seen_in_line(__LINE__ - 1);
+        pool.post(look);
+        seen_in_line(__LINE__ - 1);
+    }
 }
 
 TEST(PoolPosts, CancelPendingDropsWhatHasNotBegun) {

@@ -5,6 +5,7 @@
 #include <numeric>
 #include <plait/process_pool.hpp>
 #include <plait/this_task.hpp>
+#include <plait/thread_pool.hpp>
 #include <plait/worker_local.hpp>
 #include <ranges>
 
@@ -107,6 +108,120 @@ TEST(ProcessPoolMap, L1_EachWorkerHasOneWorkerLocal) {
         std::ranges::sort(seen);
         for (std::size_t i = 0; i < seen.size(); ++i) EXPECT_EQ(seen[i], static_cast<int>(i) + 1);
     }
+}
+
+// An item that says when it cannot be written.
+struct numbered {
+    int number = 0;
+    template <class Archive>
+    void save(Archive& archive) const {
+        if (number % 50 == 49) throw std::domain_error{"not this one"};
+        archive(number);
+    }
+    template <class Archive>
+    void load(Archive& archive) {
+        archive(number);
+    }
+};
+int number_of(numbered n) { return n.number; }
+
+TEST(ProcessPoolMap, P4_OfManyThatAreSentByOneCallOnlyThatFailsWhichCannotBeWritten) {
+    process_pool pool{{.workers = 2}};
+    std::vector<numbered> items(2000);
+    for (int i = 0; i < 2000; ++i) items[static_cast<std::size_t>(i)].number = i;
+    int i = 0;
+    for (auto&& o : pool.map_outcomes(number_of, items, plait::map_options{.window = 1000})) {
+        EXPECT_EQ(o.has_value(), i % 50 != 49) << i;
+        if (o) {
+            EXPECT_EQ(*o, i);
+        } else {
+            EXPECT_THROW(std::rethrow_exception(o.error()), std::domain_error);
+        }
+        ++i;
+    }
+    EXPECT_EQ(i, 2000);
+}
+
+TEST(ProcessPoolMap, AWorkersDeathCostsOneItemOfThoseThatWereSentByOneCall) {
+    process_pool pool{{.workers = 2, .retries = 2}};
+    const auto die_now_and_then = [](int i) {
+        if (i % 300 == 299 && plait::this_task::attempt() < 3) die_by(SIGKILL);
+        return i + plait::this_task::attempt();
+    };
+    int i = 0;
+    for (const int got :
+         pool.map(die_now_and_then, std::views::iota(0, 3000), plait::map_options{.window = 512})) {
+        EXPECT_EQ(got, i + (i % 300 == 299 ? 3 : 1));
+        ++i;
+    }
+    EXPECT_EQ(i, 3000);
+}
+
+// Numbers, each of which comes only when the one before it has left its mark: an input that waits for somebody.
+class numbers_on_demand {
+  public:
+    explicit numbers_on_demand(conformance::probe& gate) : gate_{&gate} {}
+    struct iterator {
+        using value_type = int;
+        using difference_type = std::ptrdiff_t;
+        conformance::probe* gate = nullptr;
+        int now = 0;
+        int operator*() const { return now; }
+        iterator& operator++() {
+            gate->wait_begun(1); // of the one before it
+            ++now;
+            return *this;
+        }
+        void operator++(int) { ++*this; }
+        bool operator==(std::default_sentinel_t) const { return now == 20; }
+    };
+    iterator begin() const { return {gate_, 0}; }
+    std::default_sentinel_t end() const { return {}; }
+
+  private:
+    conformance::probe* gate_;
+};
+static_assert(std::ranges::input_range<numbers_on_demand> && !std::ranges::forward_range<numbers_on_demand>);
+
+TEST(ProcessPoolMap, ItemsOfAnInputThatMayWaitAreSentAtOnce) {
+    process_pool pool{{.workers = 1}};
+    conformance::probe gate;
+    const std::vector<conformance::token> tokens(20, gate.at());
+    int sum = 0;
+    for (const int i : pool.map(
+             [](const conformance::token& t, int i) {
+                 conformance::ring(t);
+                 return i;
+             },
+             tokens, numbers_on_demand{gate}, plait::map_options{.window = 64}))
+        sum += i;
+    EXPECT_EQ(sum, 190);
+}
+
+TEST(ProcessPoolMap, ARangeThatIsLeftEarlyHasWaitedForAllItsItems) {
+    process_pool pool{{.workers = 2}};
+    for (int round = 0; round < 50; ++round) {
+        int left = 3 * round;
+        for (const int i :
+             pool.map(echo<int>, std::views::iota(0, 1000), plait::map_options{.window = 200})) {
+            EXPECT_EQ(i, 3 * round - left);
+            if (left-- == 0) break;
+        }
+    }
+    EXPECT_EQ(pool.submit(add, 1, 2).get(), 3);
+}
+
+TEST(ProcessPoolMap, ThreadsOfAPoolMapOverProcesses) {
+    process_pool processes{{.workers = 2}};
+    plait::thread_pool threads{{.workers = 2}};
+    const auto sum_of = [&processes](int from) {
+        long sum = 0;
+        for (const int i : processes.map(echo<int>, std::views::iota(from, from + 500))) sum += i;
+        return sum;
+    };
+    std::vector<plait::future<long>> sums;
+    for (int i = 0; i < 8; ++i) sums.push_back(threads.submit(sum_of, i));
+    for (int i = 0; i < 8; ++i) EXPECT_EQ(sums[static_cast<std::size_t>(i)].get(), 499 * 250 + 500 * i);
 }
 
 // Submits one task of each letter while the only worker is held; gives the order in which they ran.

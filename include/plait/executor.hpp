@@ -105,8 +105,8 @@ class [[gnu::visibility("default")]] in_process_executor {
             j.owner().post(j);
         } else {
             if constexpr (detail::posted_by_value<call>) {
-                auto slot = detail::by_value<call>(fn, created);
-                if (post_by_value(slot)) return;
+                using by_value = detail::posted_as<call>;
+                if (by_value::kind.is_posted_at(created) && post_by_value(by_value::record(fn))) return;
             }
             auto& p = make_job<detail::posted_call<call>>(created, std::forward<F>(fn));
             p.owner().post(p);
@@ -154,8 +154,8 @@ class [[gnu::visibility("default")]] in_process_executor {
 
     virtual detail::worker& pick() = 0;
     /// A small function, for an executor that queues it as it is. False: this one does not, or not here.
-    virtual bool post_by_value(detail::posted_slot& slot) {
-        static_cast<void>(slot);
+    virtual bool post_by_value(const detail::posted_record& record) {
+        static_cast<void>(record);
         return false;
     }
 

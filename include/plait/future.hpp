@@ -162,9 +162,9 @@ class future_awaiter final : public future_waiter {
 
 /// The state behind a promise.
 template <class T>
-class promise_state final : public future_state<T>, public pooled {
+class promise_state final : public hooked_state<T>, public pooled {
   public:
-    promise_state() noexcept : future_state<T>{2} {}
+    promise_state() noexcept : hooked_state<T>{2} {}
 
     bool cancel(cancel_mode) noexcept override {
         if (this->done()) return false;

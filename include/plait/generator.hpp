@@ -167,6 +167,7 @@ template <class T>
 class [[nodiscard]] async_generator<T>::awaiter {
   public:
     explicit awaiter(std::coroutine_handle<promise_type> f) noexcept : frame_{f} {}
+    awaiter(awaiter&& other) noexcept : frame_{other.frame_} {} // before it is awaited
     bool await_ready() const noexcept { return frame_.done(); }
     template <class P>
     auto await_suspend(std::coroutine_handle<P> parent) noexcept(std::is_base_of_v<detail::promise_base, P>) {
@@ -176,13 +177,14 @@ class [[nodiscard]] async_generator<T>::awaiter {
             child.enter(*parent.promise().scope());
             detail::current().next = frame_; // the trampoline goes on there
         } else {
-            return child.run_for(parent, frame_);
+            return child.run_for(parent, frame_, detail::running_scope(), meeting_);
         }
     }
     std::remove_reference_t<T>* await_resume() { return frame_.promise().take(); }
 
   private:
     std::coroutine_handle<promise_type> frame_;
+    detail::atomic<std::uintptr_t> meeting_; // with a parent that is no task
 };
 
 namespace detail {
@@ -234,6 +236,14 @@ class async_generator_promise : public promise_base, public yielding<T> {
     }
 
     // Yielding is ending for now: back to who awaits `next`.
+    struct final_awaiter {
+        bool await_ready() const noexcept { return false; }
+        void await_suspend(std::coroutine_handle<async_generator_promise> h) const noexcept {
+            promise_base::go_on(h.promise().continuation());
+        }
+        void await_resume() const noexcept {}
+    };
+    final_awaiter final_suspend() const noexcept { return {}; }
     final_awaiter yield_value(yielded_t<T> x) noexcept {
         this->current_ = std::addressof(x);
         return {};

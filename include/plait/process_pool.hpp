@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
-#include <plait/detail/process_chunk.hpp>
 #include <plait/detail/process_job.hpp>
+#include <plait/detail/process_map.hpp>
 #include <plait/errors.hpp>
 #include <plait/executor.hpp>
 #include <plait/program.hpp>
@@ -232,6 +232,7 @@ class [[gnu::visibility("default")]] process_pool final {
     std::vector<worker_status> status() const;
 
   private:
+    friend class detail::engine_of_map;
     template <class R, class F, class... Args>
     friend future<detail::chunk_result<R>> submit_chunk(process_pool& pool, F& fn,
                                                         std::vector<std::tuple<Args...>>&& items);

@@ -3,6 +3,21 @@
 
 namespace plait {
 
+namespace detail {
+class kept_helper;
+}
+
+/// For plait::program.
+struct program_options {
+    /// Start the helper at once, and keep it until the end: each pool and process is then forked of it, and ready
+    /// in a millisecond in place of more than two. For programs that make many, or want the first one soon. One
+    /// process more, for as long as the program runs; and what workers have from the program (environment, directory,
+    /// limits, standard streams) is what it had when `program` was made, not when the pool is.
+    /// Pools may be made from any thread. No errors: where it is killed the next pool starts it once more, and where
+    /// it cannot be had a pool starts a helper of its own.
+    bool keep_helper = false;
+};
+
 /// Lets this binary host the workers of process pools. First in main():
 ///
 ///     int main(int argc, char** argv) {
@@ -21,9 +36,14 @@ namespace plait {
 /// Errors:   none. A pool in a program without it throws logic_error.
 class [[gnu::visibility("default")]] program {
   public:
-    program(int argc, char** argv);
+    program(int argc, char** argv, program_options options = {});
+    /// A kept helper ends; pools that are left live on.
+    ~program();
     program(const program&) = delete;
     program& operator=(const program&) = delete;
+
+  private:
+    detail::kept_helper* kept_ = nullptr; // owned
 };
 
 } // namespace plait

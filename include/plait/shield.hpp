@@ -34,12 +34,13 @@ class [[nodiscard]] shield_awaiter final : private shield_core {
     template <class P>
     void await_suspend(std::coroutine_handle<P> h) {
         begin(h);
-        start_child(h, task_access::prepare(task_, child_, end()), child_);
+        start_child(h, task_access::prepare(task_, result_, child_, end()), child_);
     }
-    T await_resume() { return std::move(task_access::result(task_)).value(); }
+    T await_resume() { return result_.take_value(); }
 
   private:
     task<T> task_;
+    task_result<T> result_;
 };
 
 } // namespace detail

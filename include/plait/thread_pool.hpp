@@ -52,7 +52,7 @@ class [[gnu::visibility("default")]] thread_pool final : public in_process_execu
 
   private:
     detail::worker& pick() override;
-    bool post_by_value(detail::posted_slot& slot) override;
+    bool post_by_value(const detail::posted_record& record) override;
     detail::worker* counting_queue() override;
     void count_in_and_post(detail::work& w) override;
     struct implementation;

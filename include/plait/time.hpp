@@ -109,7 +109,7 @@ class [[nodiscard]] timeout_awaiter final : private timeout_core {
     template <class P>
     bool await_suspend(std::coroutine_handle<P> h) {
         if (!begin(h)) return false;
-        start_child(h, task_access::prepare(task_, child_, end_), child_);
+        start_child(h, task_access::prepare(task_, result_, child_, end_), child_);
         return true;
     }
 
@@ -119,13 +119,13 @@ class [[nodiscard]] timeout_awaiter final : private timeout_core {
             throw_expired(duration_);
         }
         check();
-        outcome<T>& result = task_access::result(task_);
-        if (!result && is_cancellation(result.error())) throw_stopped();
-        return std::move(result).value();
+        if (is_cancellation(result_.error())) throw_stopped();
+        return result_.take_value();
     }
 
   private:
     task<T> task_;
+    task_result<T> result_;
 };
 
 } // namespace detail

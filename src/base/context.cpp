@@ -2,12 +2,15 @@
 #include <plait/detail/context.hpp>
 
 #include "base/execution.hpp"
+#include "base/stops.hpp"
 
 #include <plait/detail/stop.hpp>
 #include <plait/errors.hpp>
 #include <stdexcept>
 
 namespace plait::detail {
+
+constinit std::atomic<std::uint64_t> stops_until_now{0};
 
 bool context::disarm(waiter& w) noexcept {
     std::uintptr_t s = reinterpret_cast<std::uintptr_t>(&w);
@@ -67,7 +70,11 @@ void context::stop_from(context* first, context* held) noexcept {
         if (c) {
             bool newly = false;
             waiter* w = c->hold(newly);
-            if (newly) c->run_callbacks();
+            if (newly) {
+                // release: whoever sees the new number sees the flag.
+                stops_until_now.fetch_add(1, std::memory_order_release);
+                c->run_callbacks();
+            }
             if (w) {
                 c->held_waiter_ = w;
                 if (w->bound() && !w->bound()->is_current()) {
@@ -105,7 +112,7 @@ void waiter::check() const {
 void throw_cancelled() { throw cancelled{}; }
 
 context& running_scope() {
-    context* scope = this_execution.scope;
+    context* scope = task_scope(this_execution);
     if (!scope)
         throw std::logic_error{
             "plait: awaited outside of a task: the coroutine was not started by run, submit, spawn "

@@ -42,6 +42,9 @@ struct magazine {
     magazine* next = nullptr; // in the depot
     std::size_t count = 0;
     std::array<void*, room> blocks;
+
+    void* take() noexcept { return blocks[--count]; }
+    void put(void* block) noexcept { blocks[count++] = block; }
 };
 
 // Magazines that some thread had too many of. Locked once or twice for all the blocks of one.
@@ -121,14 +124,19 @@ depot& the_depot() noexcept {
     return *instance;
 }
 
+class cache;
+// This thread's; null before its first use, and at its very end. initial-exec: see base/execution.hpp.
+constinit thread_local cache* cache_here [[gnu::tls_model("initial-exec")]] = nullptr;
+constinit thread_local bool cache_gone = false;
+
 class cache {
   public:
     cache() noexcept = default;
     cache(const cache&) = delete;
     cache& operator=(const cache&) = delete;
     ~cache() {
-        here = nullptr;
-        gone = true;
+        cache_here = nullptr;
+        cache_gone = true;
         for (std::size_t c = 0; c < classes; ++c)
             for (magazine* const m : {loaded_[c], spare_[c]})
                 if (m && !(m->count != 0 && the_depot().put(c, *m))) {
@@ -137,22 +145,25 @@ class cache {
                 }
     }
 
+    // With blocks in it, or null.
+    magazine* any(std::size_t c) noexcept {
+        magazine* const m = loaded_[c];
+        return m && m->count != 0 ? m : nullptr;
+    }
+    // With room, or null.
+    magazine* not_full(std::size_t c) noexcept {
+        magazine* const m = loaded_[c];
+        return m && m->count != magazine::room ? m : nullptr;
+    }
+
     void* allocate(std::size_t c) {
-        if ((!loaded_[c] || loaded_[c]->count == 0) && !reload(c)) return ::operator new(bytes_of(c));
-        magazine& m = *loaded_[c];
-        return m.blocks[--m.count];
+        if (!any(c) && !reload(c)) return ::operator new(bytes_of(c));
+        return loaded_[c]->take();
     }
-
     void free(std::size_t c, void* block) noexcept {
-        if ((!loaded_[c] || loaded_[c]->count == magazine::room) && !make_room(c))
-            return the_depot().give(block);
-        magazine& m = *loaded_[c];
-        m.blocks[m.count++] = block;
+        if (!not_full(c) && !make_room(c)) return the_depot().give(block);
+        loaded_[c]->put(block);
     }
-
-    // This thread's; null before its first use, and at its very end.
-    static inline constinit thread_local cache* here = nullptr;
-    static inline constinit thread_local bool gone = false;
 
   private:
     // Blocks into loaded_[c]; false: there are none to be had.
@@ -186,32 +197,51 @@ class cache {
 // Null: the thread is at its very end. A variable that is destroyed with the thread is asked for at each use
 // whether it has been made; so the quick way is through a pointer.
 [[gnu::noinline]] cache* make_cache() noexcept {
-    if (cache::gone) return nullptr;
+    if (cache_gone) return nullptr;
     if (calls_go_by_name()) return nullptr; // a test wants to see every allocation
     thread_local cache mine;
-    return cache::here = &mine;
+    return cache_here = &mine;
 }
 cache* this_cache() noexcept {
-    cache* const c = cache::here;
+    cache* const c = cache_here;
     return c ? c : make_cache();
 }
 
 constexpr std::size_t class_of(std::size_t size) noexcept { return (size + granule - 1) / granule - 1; }
 
-} // namespace
-
-void* allocate_block(std::size_t size) {
+[[gnu::noinline]] void* allocate_slowly(std::size_t size) {
     const std::size_t c = class_of(size);
     if (c >= classes) return ::operator new(size);
     cache* const mine = this_cache();
     return mine ? mine->allocate(c) : ::operator new(bytes_of(c));
 }
 
-void free_block(void* block, std::size_t size) noexcept {
+[[gnu::noinline]] void free_slowly(void* block, std::size_t size) noexcept {
     const std::size_t c = class_of(size);
     if (c >= classes) return ::operator delete(block);
     if (cache* const mine = this_cache()) return mine->free(c, block);
     the_depot().give(block);
+}
+
+} // namespace
+
+// Twice for every task: the rest out of the way, so that this needs no registers of its callers'.
+void* allocate_block(std::size_t size) {
+    const std::size_t c = class_of(size);
+    if (c < classes) [[likely]]
+        if (cache* const mine = cache_here) [[likely]]
+            if (magazine* const m = mine->any(c)) [[likely]]
+                return m->take();
+    return allocate_slowly(size);
+}
+
+void free_block(void* block, std::size_t size) noexcept {
+    const std::size_t c = class_of(size);
+    if (c < classes) [[likely]]
+        if (cache* const mine = cache_here) [[likely]]
+            if (magazine* const m = mine->not_full(c)) [[likely]]
+                return m->put(block);
+    free_slowly(block, size);
 }
 
 #endif

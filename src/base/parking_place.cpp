@@ -1,29 +1,46 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <plait/detail/parking_place.hpp>
 
+#include "base/short_spin.hpp"
 #include "sys/futex.hpp"
 
 #include <plait/blocking_region.hpp>
+#include <plait/processors.hpp>
 #include <stdexcept>
 #include <string>
 
 namespace plait::detail {
 
+namespace {
+
+// A thread that belongs to no executor holds up nobody while it looks, if the other side has a processor of its own.
+bool may_look() noexcept {
+    static const bool several = available_processors() > 1;
+    return several && current().worker == nullptr;
+}
+
+} // namespace
+
 bool parking_place::sleep_until(time_point deadline) noexcept {
-    // acquire: pairs with the release in wake(), so that what the waker did is visible.
-    if (word_.load(order::acquire) != 0) return true;
+    if (is_woken()) return true;
+    const std::int64_t at = deadline.time_since_epoch().count();
+    if (may_look()) {
+        static constinit thread_local short_spin spin;
+        if (spin.until([this] { return is_woken(); }, at)) return true;
+    }
     const blocking_region elsewhere;
-    while (word_.load(order::acquire) == 0)
-        if (futex_wait(word_.address(), 0, deadline.time_since_epoch().count()) == futex_result::timed_out &&
-            word_.load(order::acquire) == 0)
-            return false;
+    std::uint32_t before = quiet;
+    // Wake-up: either wake() finds that it has to go through the kernel, or it came first and this finds its word.
+    static_cast<void>(word_.compare_exchange(before, asleep, order::relaxed, order::relaxed));
+    while (!is_woken())
+        if (futex_wait(word_.address(), asleep, at) == futex_result::timed_out && !is_woken()) return false;
     return true;
 }
 
 void parking_place::wake() noexcept {
     const std::uint32_t* const address = word_.address();
-    word_.store(1, order::release);
-    futex_wake(address, 1);
+    // release: pairs with is_woken().
+    if (word_.exchange(woken, order::release) == asleep) futex_wake(address, 1);
 }
 
 void throw_if_on_a_loop(const char* what, const char* instead) {

@@ -3,7 +3,9 @@
 
 #include "sys/unique_fd.hpp"
 
+#include <algorithm>
 #include <atomic>
+#include <cstddef>
 #include <cstdlib>
 #include <mutex>
 #include <new>
@@ -15,7 +17,8 @@
 
 // The slab lies in a memfd named "plait-registry", so that another process of the same user can map it
 // through /proc/PID/fd without this one's help. Chunks are only ever added; a node is either free (id 0) or
-// live.
+// live. A node that was never used is the kernel's zeros, which are a free one, and its page is not there yet:
+// touching all of them would cost each worker process 64 page faults and 256 KiB.
 
 namespace plait::detail {
 namespace {
@@ -30,6 +33,8 @@ struct slab {
     bool asked_for_memfd = false; // by this process
     std::size_t chunks = 0;
     task_node* spare_list = nullptr; // free nodes beyond the threads' own lists, linked through `parent`
+    task_node* unused = nullptr;     // of the last chunk, up to its end: never used
+    task_node* unused_end = nullptr;
     std::atomic<std::uint64_t> next_id{1};
     task_node lost; // stands in when there is no memory
 };
@@ -49,22 +54,7 @@ void set_link(task_node& n, task_node* next) noexcept {
     n.parent.store(reinterpret_cast<std::uint64_t>(next), order::release); // see free_task_node
 }
 
-// A forked child must not write its tasks into its parent's registry: it begins a memfd of its own with the
-// next chunk, and keeps the old ones as private copies.
-void after_fork_in_child() noexcept {
-    slab& s = the_slab();
-    ::new (&s.mutex) std::mutex;
-    for (std::size_t i = 0; i < s.chunks; ++i) {
-        task_node* chunk = chunk_table[i].load(std::memory_order_relaxed);
-        if (::mmap(chunk, chunk_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS, -1,
-                   0) == MAP_FAILED)
-            std::abort(); // going on would wipe the parent's
-        for (std::size_t n = 0; n < chunk_nodes; ++n) ::new (&chunk[n]) task_node;
-    }
-    if (s.fd >= 0) ::close(s.fd);
-    s.fd = -1;
-    s.asked_for_memfd = false;
-}
+void after_fork_in_child() noexcept;
 
 bool add_chunk(slab& s) noexcept {
     if (s.chunks == max_registry_chunks) return false;
@@ -83,12 +73,9 @@ bool add_chunk(slab& s) noexcept {
         at = ::mmap(nullptr, chunk_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (at == MAP_FAILED) return false;
     auto* nodes = static_cast<task_node*>(at);
-    for (std::size_t n = chunk_nodes; n-- > 0;) {
-        ::new (&nodes[n]) task_node;
-        set_link(nodes[n], s.spare_list);
-        s.spare_list = &nodes[n];
-    }
-    // release: a reader that sees the pointer sees constructed nodes.
+    s.unused = nodes;
+    s.unused_end = nodes + chunk_nodes;
+    // release: a reader that sees the pointer sees the chunk that it maps.
     chunk_table[s.chunks].store(nodes, std::memory_order_release);
     ++s.chunks;
     return true;
@@ -103,11 +90,15 @@ class node_cache {
     ~node_cache() {
         here = nullptr;
         gone = true;
+        while (unused_ != unused_end_) put(*unused_++);
         give(count_);
     }
 
     task_node* take() noexcept {
-        if (!head_ && !refill()) return nullptr;
+        if (!head_) {
+            if (unused_ == unused_end_ && !refill()) return nullptr;
+            if (!head_) return unused_++;
+        }
         task_node* n = head_;
         head_ = link_of(*n);
         --count_;
@@ -117,6 +108,11 @@ class node_cache {
         set_link(n, head_);
         head_ = &n;
         if (++count_ >= 2 * batch) give(batch);
+    }
+    /// They lie in what is our parent's.
+    void forget() noexcept {
+        head_ = unused_ = unused_end_ = nullptr;
+        count_ = 0;
     }
     std::uint64_t next_id() noexcept {
         if (id_ == id_end_) {
@@ -134,15 +130,20 @@ class node_cache {
     bool refill() noexcept {
         slab& s = the_slab();
         const std::lock_guard guard{s.mutex};
-        for (std::size_t i = 0; i < batch; ++i) {
-            if (!s.spare_list && !add_chunk(s)) break;
+        if (!s.spare_list) {
+            if (s.unused == s.unused_end && !add_chunk(s)) return false;
+            unused_ = s.unused;
+            unused_end_ = s.unused += std::min<std::ptrdiff_t>(batch, s.unused_end - s.unused);
+            return true;
+        }
+        for (std::size_t i = 0; i < batch && s.spare_list; ++i) {
             task_node* n = s.spare_list;
             s.spare_list = link_of(*n);
             set_link(*n, head_);
             head_ = n;
             ++count_;
         }
-        return head_ != nullptr;
+        return true;
     }
     void give(std::size_t n) noexcept {
         slab& s = the_slab();
@@ -157,9 +158,29 @@ class node_cache {
 
     task_node* head_ = nullptr;
     std::size_t count_ = 0;
+    task_node* unused_ = nullptr; // its share of the slab's
+    task_node* unused_end_ = nullptr;
     std::uint64_t id_ = 0;
     std::uint64_t id_end_ = 0;
 };
+
+// A forked child must not write its tasks into its parent's registry: it begins a memfd of its own with the
+// next chunk, and keeps the old ones as private copies.
+void after_fork_in_child() noexcept {
+    slab& s = the_slab();
+    ::new (&s.mutex) std::mutex;
+    for (std::size_t i = 0; i < s.chunks; ++i) {
+        task_node* chunk = chunk_table[i].load(std::memory_order_relaxed);
+        if (::mmap(chunk, chunk_bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_FIXED | MAP_ANONYMOUS, -1,
+                   0) == MAP_FAILED)
+            std::abort(); // going on would wipe the parent's
+    }
+    s.spare_list = s.unused = s.unused_end = nullptr;
+    if (node_cache* const cache = node_cache::here) cache->forget();
+    if (s.fd >= 0) ::close(s.fd);
+    s.fd = -1;
+    s.asked_for_memfd = false;
+}
 
 // Null: the thread is at its very end. By a pointer, as in frame.cpp.
 [[gnu::noinline]] node_cache* make_cache() noexcept {
@@ -180,8 +201,8 @@ task_node* registry_chunk(std::size_t index) noexcept {
 std::size_t registry_chunk_nodes() noexcept { return chunk_nodes; }
 
 task_node& new_task_node(const char* name, std::source_location created) noexcept {
-    context* const scope = current().scope;
-    return new_task_node(name, created, scope ? scope->entry().id.load(order::relaxed) : 0);
+    context* const scope = task_scope();
+    return new_task_node(name, created, scope ? scope->node->id.load(order::relaxed) : 0);
 }
 
 task_node& new_task_node(const char* name, std::source_location created, std::uint64_t parent) noexcept {

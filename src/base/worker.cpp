@@ -11,7 +11,7 @@
 
 namespace plait::detail {
 
-constinit thread_local execution this_execution{};
+constinit thread_local execution this_execution [[gnu::tls_model("initial-exec")]]{};
 
 execution& current() noexcept { return this_execution; }
 
@@ -29,13 +29,26 @@ void drive(std::coroutine_handle<> h) noexcept {
 void resume(std::coroutine_handle<> h, context& scope) noexcept {
     execution& e = this_execution;
     context* const before = e.scope;
+    context* const light = e.light;
     const unsigned budget = e.budget;
     e.scope = &scope;
     e.budget = ready_budget;
-    if (!scope.borrows_entry()) scope.node->state.store(task_state::running, order::relaxed);
+    scope.node->state.store(task_state::running, order::relaxed);
     drive(h);
     e.scope = before;
+    e.light = light;
     e.budget = budget;
+}
+
+void run_light(std::coroutine_handle<> h, context& scope) noexcept {
+    execution& e = this_execution;
+    assert(!e.scope && !e.light && !e.next);
+    e.light = &scope;
+    e.budget = ready_budget;
+    drive(h);
+    e.scope = nullptr;
+    e.light = nullptr;
+    e.budget = 0;
 }
 
 void waiter::resume_work(work& w) noexcept { static_cast<waiter&>(w).resume_now(); }
@@ -44,10 +57,10 @@ void waiter::resume_work(work& w) noexcept { static_cast<waiter&>(w).resume_now(
 inline void waiter::go_on() noexcept {
     context& scope = *scope_;
     execution& e = this_execution;
-    assert(!e.scope && !e.next);
+    assert(!e.scope && !e.light && !e.next);
     e.scope = &scope;
     e.budget = ready_budget;
-    if (!scope.borrows_entry()) scope.node->state.store(task_state::running, order::relaxed);
+    scope.node->state.store(task_state::running, order::relaxed);
     std::coroutine_handle<> h = std::coroutine_handle<>::from_address(handle_);
     do {
         e.next = {};
@@ -55,6 +68,7 @@ inline void waiter::go_on() noexcept {
         h = e.next;
     } while (h);
     e.scope = nullptr;
+    e.light = nullptr;
     e.budget = 0;
 }
 

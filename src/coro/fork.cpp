@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <plait/detail/fork.hpp>
 
+#include "base/spin_lock.hpp"
 #include "sys/futex.hpp"
 
 #include <plait/blocking_region.hpp>
@@ -12,15 +13,46 @@ void fork_group::run_stolen(work& w) noexcept {
     fork& f = static_cast<fork&>(w);
     fork_group& g = *f.group;
     execution& e = current();
-    context* const outer = e.scope;
     f.base = e.forks->position();
     f.thief.store(e.forks, order::seq_cst); // release: with `base`
     g.call(f, e);
-    e.scope = outer;
     f.thief.store(nullptr, order::seq_cst); // see help_thieves()
     // acq_rel: the owner sees what the fork did. It may go on at once, and the group be gone.
     const std::uint32_t* const word = g.ended_.address();
     if ((g.ended_.fetch_add(1, order::acq_rel) & sleeping) != 0) futex_wake(word);
+}
+
+namespace {
+constinit atomic<std::uint32_t> making_whole{0};
+}
+
+// By a fork. All forks of a group share its scope, so others may do it at the same time. Those further out come
+// first.
+void fork_group::make_whole(context& c) noexcept {
+    const spin_guard guard{making_whole};
+    context* top = nullptr;
+    for (context* at = &c; at->light(); at = static_cast<fork_scope*>(at)->parent)
+        at->previous = std::exchange(top, at); // the way back
+    while (context* const at = top) {
+        top = at->previous;
+        const context& parent = *static_cast<fork_scope*>(at)->parent;
+        at->node = parent.node;
+        at->deadline = parent.deadline;
+        at->overdue_at = time_point::max();
+        at->attempt = parent.attempt;
+        at->whole();
+    }
+}
+
+void fork_group::join_several() noexcept {
+    // Elsewhere, after the task has moved: the others of the pool have to end them. Here: not what others have
+    // forked since, of which one may lie on top; that is not to be waited for here.
+    if (belongs_to(current()))
+        while (pending_ != 0 && thread_->forks->pop_at(newest_->position)) {
+            --pending_;
+            take_back(*newest_);
+        }
+    if (pending_ != 0) wait_for_thieves();
 }
 
 void fork_group::skip(fork& f) noexcept {
@@ -44,9 +76,11 @@ bool fork_group::help_thieves() noexcept {
         // It may be a step of a coroutine, which is run as a worker does between two tasks.
         execution& e = current();
         context* const scope = std::exchange(e.scope, nullptr);
+        context* const light = std::exchange(e.light, nullptr);
         const unsigned budget = e.budget;
         w->run();
         e.scope = scope;
+        e.light = light;
         e.budget = budget;
         return true;
     }

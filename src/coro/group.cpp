@@ -20,6 +20,8 @@ void late_group_core::make(worker& home, context* body) noexcept {
     for (unsigned round = 0; state_.load(order::acquire) != made; ++round) system_policy::pause(round);
 }
 
+void late_group_core::destroy() noexcept { core_.~group_core(); }
+
 bool group_core::add(job_core& child) {
     if (ended_.load(order::acquire) != 0)
         throw std::logic_error{"task_group: spawn in a group that has ended; nobody would wait for the task"};

@@ -53,7 +53,7 @@ job_core::job_core(worker& at, const submit_options& options)
     if (timeout_ != nanoseconds::max()) limit_ = new time_limit{*this, at.keeper()};
     node = &new_task_node(options.name, options.created);
     parent_ = node->parent.load(order::relaxed);
-    if (const context* parent = current().scope) deadline = parent->deadline;
+    if (const context* parent = task_scope()) deadline = parent->deadline;
 }
 
 job_core::~job_core() {
@@ -99,9 +99,10 @@ bool job_core::end() noexcept {
 }
 
 bool job_core::can_help() const noexcept {
-    const execution& e = current();
-    return e.worker == owner_ && e.scope && !owner_->single_threaded() &&
-           e.scope->node->id.load(order::relaxed) == parent_;
+    execution& e = current();
+    if (e.worker != owner_ || owner_->single_threaded()) return false;
+    const context* const scope = task_scope(e);
+    return scope && scope->node->id.load(order::relaxed) == parent_;
 }
 
 void job_core::leave_registry() noexcept { free_task_node(*node); }

@@ -3,6 +3,7 @@
 
 #include "base/execution.hpp"
 #include "base/spin_lock.hpp"
+#include "base/stops.hpp"
 
 #include <plait/detail/fork.hpp>
 #include <plait/gather.hpp>
@@ -10,119 +11,194 @@
 #include <utility>
 
 namespace plait::detail {
+namespace {
+constinit atomic<std::uint32_t> entering{0};
 
-join::~join() { delete[] allocated_; }
+join& gather_of(context& child) noexcept { return *static_cast<join_child::child_scope&>(child).parent; }
+} // namespace
 
-void join::allocate(std::size_t n) {
-    allocated_ = new join_child[n];
-    use(allocated_, n);
+// Children are stopped one after the other, and those that are may end and let this one begin before it is its
+// turn. What made them stop was set before all that.
+inline bool join::stopped(const join_child& c) const noexcept {
+    return c.scope.stopped() || scope().stopped() || stopping_.load(order::acquire) != 0;
 }
 
-void join::use(join_child* room, std::size_t n) noexcept {
-    children_ = room;
-    count_ = n;
-}
-
-// False: it never runs. Children are stopped one after the other, and those that are may end and let this one
-// begin before it is its turn. What made them stop was set before all that.
+// False: it never runs.
 inline bool join::may_begin(join_child& c) noexcept {
-    if (c.scope.stopped() || scope().stopped() || stopping_.load(order::acquire) != 0) return false;
-    if (!c.scope.borrows_entry()) {
-        // The registry's parent is the task that gathers.
-        c.scope.node = &new_task_node(nullptr, {}, scope().node->id.load(order::relaxed), since_);
-        c.scope.node->state.store(task_state::running, order::relaxed);
-    }
-    c.run_ = &frame_ended;
-    c.ran = true;
+    if (stopped(c)) return false;
+    // The registry's parent is the task that gathers.
+    c.scope.node = &new_task_node(nullptr, {}, scope().node->id.load(order::relaxed), since_);
+    c.scope.node->state.store(task_state::running, order::relaxed);
     return true;
 }
 
-inline void join::note_end(join_child& c, child_end how) noexcept {
-    if (how != child_end::value || mode_ == mode::first) [[unlikely]]
-        note_decision(c, how);
+// A fork that may begin is this thread's task from here on. False: it never runs.
+inline bool join::may_begin_fork(execution& e, join_child& c) noexcept {
+    c.run_ = &child_ended;
+    e.light = &c.scope;
+    e.scope = nullptr;
+    // acquire: pairs with context::stop(). Nobody has been stopped since it was forked, so neither has it.
+    if (stops_until_now.load(std::memory_order_acquire) == stops_) [[likely]]
+        return true;
+    return begin_late(e, c);
 }
 
-void join::note_decision(join_child& c, child_end how) noexcept {
-    if (how == child_end::cancelled) any_cancelled_.store(1, order::release);
-    // A cancellation that we, or somebody further out, asked for decides nothing; one by hand counts as a
+[[gnu::noinline]] bool join::begin_late(execution& e, join_child& c) noexcept {
+    if (!stopped(c)) {
+        if (!task_scope(e)->stopped()) return true; // somebody else was meant
+        free_task_node(*c.scope.node);
+    }
+    e.scope = nullptr;
+    e.light = nullptr;
+    return false;
+}
+
+inline void join::note_end(join_child& c) noexcept {
+    if (c.result->end() != task_end::value || mode_ == mode::first) [[unlikely]]
+        note_decision(c);
+}
+
+[[gnu::noinline]] void join::note_decision(join_child& c) noexcept {
+    noted_.store(1, order::relaxed); // it is counted out later
+    const task_end end = c.result->end();
+    if (end == task_end::none) c.frame.destroy(); // it never begins
+    const bool was_cancelled =
+        end == task_end::none ||
+        (end == task_end::error && is_cancellation(error_of(static_cast<std::size_t>(&c - children_))));
+    if (was_cancelled) any_cancelled_.store(1, order::release);
+    // Was that us, or somebody further out? Up there it may not be known yet.
+    if (was_cancelled && end != task_end::none) c.scope.make_whole();
+    // A cancellation that was asked for decides nothing; one by hand counts as a
     // failure.
-    const bool decides =
-        mode_ == mode::all ? how == child_end::failure || (how == child_end::cancelled && !scope().stopped())
-        : mode_ == mode::first ? how != child_end::cancelled
-                               : false;
-    std::size_t nobody = none;
-    if (decides && decisive_.compare_exchange(nobody, static_cast<std::size_t>(&c - children_),
+    const bool decides = mode_ == mode::all ? end != task_end::value && !(was_cancelled && scope().stopped())
+                         : mode_ == mode::first ? !was_cancelled
+                                                : false;
+    std::size_t nobody = 0;
+    if (decides && decisive_.compare_exchange(nobody, static_cast<std::size_t>(&c - children_) + 1,
                                               order::acq_rel, order::acquire))
         stop_children();
+}
+
+// Where not all may run at the same time: in the place of those that are about to be counted out.
+void join::begin_more(const join_child& c) noexcept {
+    if (begun_.load(order::relaxed) < size())
+        for (std::uint32_t i = 0; i <= c.owes; ++i) begin_next();
 }
 
 // With those that ended here before it. True: they were the last.
 inline bool join::count_out(join_child& c) noexcept {
     const std::size_t n = std::size_t{c.owes} + 1;
-    if (begun_.load(order::relaxed) < size()) [[unlikely]]
-        for (std::size_t i = 0; i < n; ++i) begin_next();
     // acquire: if nobody else is in any more, none will be, and we see what all of them have done.
     if (left_.load(order::acquire) == n) return true;
     // acq_rel: the last one out sees what all the others have done.
     return left_.fetch_sub(n, order::acq_rel) == n;
 }
 
-// After frame_ended().
+// After child_ended().
 inline void join::go_on_from_child(execution& e) noexcept {
     context& mine = scope();
-    if (!e.forks || e.worker != mine.home) return post();
-    if (e.budget == 0 || !mine.disarm_quick(*this)) {
+    if (e.budget == 0 || !mine.light()) [[unlikely]]
+        return go_on_otherwise(e);
+    // It is light: then so are its children, which thus have never left the pool.
+    --e.budget;
+    e.light = &mine;
+    e.next = noted();
+}
+
+[[gnu::noinline]] void join::go_on_otherwise(execution& e) noexcept {
+    context& mine = scope();
+    const bool light = mine.light();
+    if (light || (e.forks && e.worker == home_)) {
+        if (!light && e.budget != 0 && mine.disarm_quick(*this)) {
+            --e.budget;
+            e.scope = &mine;
+            e.light = nullptr;
+            e.next = noted();
+            mine.node->state.store(task_state::running, order::relaxed);
+            return;
+        }
+        if (light) run_ = &resume_forker;
         // After a turn of the worker's, but before what was forked earlier: else all of that would be
         // alive at once.
-        if (!e.forks->fork(*this)) post();
-        return;
+        if (e.forks->fork(*this)) return;
     }
-    --e.budget;
-    e.scope = &mine;
-    e.next = noted();
-    if (!mine.borrows_entry()) mine.node->state.store(task_state::running, order::relaxed);
+    home_->post(*this);
+}
+
+// A light one, in a turn of its own.
+void join::resume_forker(work& w) noexcept {
+    auto& self = static_cast<join&>(w);
+    run_light(self.noted(), self.scope());
+}
+
+// Those that may begin in other places, or later.
+void join::make_children_whole() noexcept {
+    const context& parent = scope();
+    for (std::size_t i = 0; i < count_; ++i) {
+        join_child& c = children_[i];
+        c.run_ = &begin_child;
+        auto& mine = *::new (static_cast<void*>(&c.scope)) join_child::child_scope{*this};
+        mine.home = home_;
+        mine.node = parent.node; // its own from when it begins
+        mine.deadline = parent.deadline;
+        mine.attempt = parent.attempt;
+    }
 }
 
 // The parent has suspended, and cannot go on before the first child, which this thread goes on with, has
 // ended.
-inline void join::fork_children(execution& e, std::size_t n) noexcept {
+inline void join::begin_first(execution& e, std::size_t n) noexcept {
     left_.store(size(), order::relaxed);
     begun_.store(n, order::relaxed);
-    for (std::size_t i = n; i-- > 1;)
-        if (!e.forks->fork(children_[i])) e.worker->post(children_[i]);
-    join_child& first = children_[0];
-    if (may_begin(first)) {
-        e.scope = &first.scope;
-        e.next = first.frame;
-        return;
-    }
-    note_end(first, child_end::cancelled);
-    if (count_out(first)) post();
+    children_[0].run_ = &child_ended;
+    e.light = &children_[0].scope;
+    e.next = children_[0].frame;
+}
+[[gnu::noinline]] void join::fork_others(execution& e, std::size_t n) noexcept {
+    for (join_child* c = children_ + n - 1; c != children_; --c)
+        if (!e.forks->fork(*c)) [[unlikely]]
+            home_->post(*c);
 }
 
-bool join::suspend(std::coroutine_handle<> h, std::size_t limit, bool driven) {
+bool join::suspend(std::coroutine_handle<> h, std::size_t first, bool driven) {
     execution& e = this_execution;
-    context& parent = e.scope ? *e.scope : running_scope(); // which throws
-    const bool forks = driven && e.forks && e.worker == parent.home;
-    // A forked child that forks has no entry to say so in: see enter_registry().
-    if (!arm_in(parent, h, forks && parent.borrows_entry() ? nullptr : what_)) return false;
-    if (count_ == 0) return settle();
-    for (std::size_t i = 0; i < count_; ++i) {
-        join_child& c = children_[i];
-        c.run_ = &begin_child;
-        c.scope.parent = this;
-        c.scope.home = parent.home;
-        c.scope.deadline = parent.deadline;
-        c.scope.attempt = parent.attempt;
-        c.scope.node = parent.node; // its own from when it begins, or waits
-        c.scope.enter = forks ? &enter_registry : nullptr;
+    // acquire: pairs with context::stop().
+    stops_ = stops_until_now.load(std::memory_order_acquire);
+    context* const parent = e.light;
+    if (!parent || e.scope || !driven || first == 0) return suspend_whole(e, h, first, driven);
+    const join& above = gather_of(*parent);
+    if (above.stops_ != stops_) [[unlikely]] // as in may_begin_fork()
+        return suspend_whole(e, h, first, driven);
+    arm_light(*parent, h);
+    home_ = above.home_;
+    begin_first(e, first);
+    // Two children, and room for one: without a call.
+    if (first != 2 || !e.forks->push_quickly(children_[1])) [[unlikely]]
+        fork_others(e, first);
+    else if (e.forks->somebody_sleeps()) [[unlikely]]
+        e.forks->wake();
+    return true;
+}
+
+[[gnu::noinline]] bool join::suspend_whole(execution& e, std::coroutine_handle<> h, std::size_t first,
+                                           bool driven) {
+    context* const parent = task_scope(e);
+    if (!parent || !arm_in(*parent, h, what_)) {
+        for (std::size_t i = 0; i < size(); ++i) children_[i].frame.destroy();
+        running_scope(); // which throws, if there is none
+        return false;
     }
-    const std::size_t first = limit != 0 && limit < size() ? limit : size();
-    if (forks) {
-        fork_children(e, first);
+    home_ = parent->home;
+    if (count_ == 0) return settle();
+    if (driven && e.forks && e.worker == home_) {
+        e.scope = nullptr;
+        begin_first(e, first);
+        fork_others(e, first);
         return true;
     }
-    since_ = parent.home->coarse_now().time_since_epoch().count();
+    make_children_whole();
+    since_ = home_->coarse_now().time_since_epoch().count();
+    begun_.store(0, order::relaxed);
     left_.store(size() + 1, order::relaxed);
     for (std::size_t i = 0; i < first; ++i) begin_next();
     // acq_rel: the last one out sees what all the others have done.
@@ -132,72 +208,136 @@ bool join::suspend(std::coroutine_handle<> h, std::size_t limit, bool driven) {
 void join::begin_next() noexcept {
     const std::size_t i = begun_.fetch_add(1, order::relaxed);
     if (i >= size()) return;
-    children_[i].scope.home->post(children_[i]);
+    home_->post(children_[i]);
 }
 
-namespace {
-constinit atomic<std::uint32_t> entering{0};
-}
-
-// By the task itself, which is about to wait or to have children of its own. Those that gather it, and
-// have no entry either, have theirs made first, so that the tree is whole. They wait for it, in their gathers,
-// and would be entered by another child at most: hence the lock. They see it when that child has been counted
-// out.
-void join::enter_registry(context& c) noexcept {
+// By the task itself, which is about to wait, to have children of its own, or to look whether it is stopped.
+// Those that gather it, and are light too, come first, so that the tree is whole, and cancellers find the way
+// down. They wait for it, in their gathers, and would be made whole by another child at most: hence the lock.
+// They see it when that child has been counted out.
+void join::make_whole(context& c) noexcept {
     const spin_guard guard{entering};
     context* top = &c;
     for (context* below = nullptr;;) {
         top->previous = below; // the way back
-        context& up = static_cast<join_child::child_scope&>(*top).parent->scope();
-        if (!up.borrows_entry()) break;
+        context& up = gather_of(*top).scope();
+        if (!up.light()) break;
         below = std::exchange(top, &up);
     }
-    const std::int64_t now = c.home->coarse_now().time_since_epoch().count();
-    for (context* at = top; at; at = std::exchange(at->previous, nullptr)) {
-        const join& in = *static_cast<join_child::child_scope&>(*at).parent;
-        at->node = &new_task_node(nullptr, {}, in.scope().node->id.load(order::relaxed), now);
+    const std::int64_t now = gather_of(c).home_->coarse_now().time_since_epoch().count();
+    for (context* at = top; at;) {
+        const join& in = gather_of(*at);
+        const context& up = in.scope();
+        at->home = in.home_;
+        at->node = &new_task_node(nullptr, {}, up.node->id.load(order::relaxed), now);
         at->node->at = at->site;
-        if (at->previous) {
-            const join& own = *static_cast<join_child::child_scope&>(*at->previous).parent;
+        at->deadline = up.deadline;
+        at->overdue_at = time_point::max();
+        at->attempt = up.attempt;
+        at->next = nullptr;
+        at->whole();
+        context* const below = std::exchange(at->previous, nullptr);
+        if (below) {
+            join& own = gather_of(*below);
             at->node->awaits.store(own.what_, order::relaxed);
+            at->node->state.store(task_state::waiting, order::release);
+            // Stopped before it could be found waiting: then it is for us to tell the children.
+            if (!at->arm(own))
+                for (std::size_t i = 0; i < own.size(); ++i) own.children_[i].scope.stop();
+        } else {
+            at->node->state.store(task_state::running, order::release);
         }
-        at->node->state.store(at->previous ? task_state::waiting : task_state::running, order::release);
-        at->enter = nullptr;
+        at = below;
     }
 }
 
 void join::begin_child(work& w) noexcept {
     auto& self = static_cast<join_child&>(w);
-    join& parent = *self.scope.parent;
-    if (parent.may_begin(self)) return resume(self.frame, self.scope);
-    parent.note_end(self, child_end::cancelled);
-    if (parent.count_out(self)) parent.post();
+    join& in = *self.scope.parent;
+    self.run_ = &child_ended;
+    if (in.may_begin(self)) return resume(self.frame, self.scope);
+    in.note_end(self);
+    in.begin_more(self);
+    if (in.count_out(self)) in.home_->post(in);
+}
+
+// As a turn of the worker's.
+void join::begin_fork(work& w) noexcept {
+    auto& self = static_cast<join_child&>(w);
+    join& in = *self.scope.parent;
+    execution& e = this_execution;
+    if (in.may_begin_fork(e, self)) {
+        e.budget = ready_budget;
+        drive(self.frame);
+    } else {
+        in.note_end(self);
+        in.begin_more(self);
+        if (in.count_out(self)) {
+            if (in.scope().light()) in.run_ = &resume_forker;
+            in.home_->post(in);
+        }
+    }
+    e.scope = nullptr;
+    e.light = nullptr;
+    e.budget = 0;
+}
+
+// With a child that this thread has just taken back.
+[[gnu::noinline]] void join::begin_next_or_leave(execution& e, join_child& first) noexcept {
+    for (join_child* c = &first;; ++c) {
+        if (may_begin_fork(e, *c)) {
+            --e.budget;
+            e.next = c->frame;
+            return;
+        }
+        note_end(*c);
+        if (take_next(e, *c)) continue;
+        begin_more(*c);
+        if (count_out(*c)) go_on_from_child(e);
+        return;
+    }
+}
+
+// False: it was the last one, or the next one has to wait, or was stolen.
+inline bool join::take_next(execution& e, join_child& c) noexcept {
+    join_child& next = (&c)[1];
+    if (c.is_last || e.budget == 0 || !e.forks || !e.forks->pop_if(next)) return false;
+    next.owes = c.owes + 1;
+    return true;
+}
+
+[[gnu::noinline]] void join::child_ended_otherwise(execution& e, join_child& c) noexcept {
+    note_end(c);
+    if (!c.scope.light()) free_task_node(*c.scope.node);
+    if (take_next(e, c)) return begin_next_or_leave(e, (&c)[1]);
+    begin_more(c);
+    if (count_out(c)) go_on_from_child(e);
 }
 
 // In the child's final suspension, from which `drive` goes on with whatever is next.
-void join::frame_ended(work& w) noexcept {
-    auto* self = &static_cast<join_child&>(w);
-    join& parent = *self->scope.parent;
-    if (!self->scope.borrows_entry()) free_task_node(*self->scope.node);
+//
+// If the next of our children is on top of this thread's deque, it has not been stolen. The address tells: this
+// one may have gone to another thread than its parent's. Not for ever: a task has its share of awaits that need
+// no turn of the worker's.
+void join::child_ended(work& w) noexcept {
+    auto& self = static_cast<join_child&>(w);
+    join& in = *self.scope.parent;
     execution& e = this_execution;
-    const join_child* const end = parent.children_ + parent.count_;
-    parent.note_end(*self, parent.end_of(static_cast<std::size_t>(self - parent.children_)));
-    // If the next of our children is on top of this thread's deque, it has not been stolen. The address
-    // tells: this one may have gone to another thread than its parent's. Not for ever: a task has its share
-    // of awaits that need no turn of the worker's.
-    while (self + 1 != end && e.budget != 0 && e.forks && e.forks->newest() == self + 1 && e.forks->pop()) {
-        join_child& next = self[1];
-        next.owes = self->owes + 1;
-        self = &next;
-        if (parent.may_begin(next)) {
-            --e.budget;
-            e.scope = &next.scope;
-            e.next = next.frame;
-            return;
-        }
-        parent.note_end(next, child_end::cancelled);
+    if (self.result->end() != task_end::value || !in.plain_ || !self.scope.light()) [[unlikely]]
+        return in.child_ended_otherwise(e, self);
+    if (!self.is_last && e.budget != 0 && e.forks->pop_if((&self)[1])) {
+        join_child& next = (&self)[1];
+        next.owes = self.owes + 1;
+        // acquire: pairs with context::stop(), see may_begin_fork().
+        if (stops_until_now.load(std::memory_order_acquire) != in.stops_) [[unlikely]]
+            return in.begin_next_or_leave(e, next);
+        next.run_ = &child_ended;
+        --e.budget;
+        e.light = &next.scope;
+        e.next = next.frame;
+    } else if (in.count_out(self)) {
+        in.go_on_from_child(e);
     }
-    if (parent.count_out(*self)) parent.go_on_from_child(e);
 }
 
 // By a child that has not been counted out, so all of this outlives it.
@@ -210,9 +350,11 @@ void join::stop_children() noexcept {
 context* join::next_child() noexcept { return visited_ < size() ? &children_[visited_++].scope : nullptr; }
 
 void join::report_failures(std::size_t but) noexcept {
-    for (std::size_t i = 0; i < size(); ++i)
-        if (i != but && children_[i].ran && end_of(i) == child_end::failure)
-            scope().home->unhandled(error_of(i), nullptr);
+    for (std::size_t i = 0; i < size(); ++i) {
+        if (i == but) continue;
+        const std::exception_ptr error = error_of(i);
+        if (error && !is_cancellation(error)) home_->unhandled(error, nullptr);
+    }
 }
 
 void throw_empty_race() {

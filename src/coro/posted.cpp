@@ -12,8 +12,8 @@ posted::posted(worker& owner, std::source_location created, function* f) noexcep
     unstarted_ = true;
     posted_ = true;
     priority_ = static_cast<unsigned char>(priority::normal);
-    if (context* const parent = current().scope) {
-        parent_ = parent->entry().id.load(order::relaxed);
+    if (context* const parent = task_scope()) {
+        parent_ = parent->node->id.load(order::relaxed);
         deadline_ = parent->deadline;
     }
 }
@@ -37,7 +37,7 @@ void posted::end(worker& owner, const std::exception_ptr& failure) noexcept {
 }
 
 posted_here::posted_here(worker& owner) noexcept
-    : work{&run_slot},
+    : work{&run_record},
       owner_{owner},
       thread_{this_execution},
       node_{new_task_node(nullptr, {}, 0)},
@@ -52,7 +52,7 @@ posted_here::~posted_here() {
     free_task_node(node_);
 }
 
-void posted_here::run_slot(work& w) noexcept {
+void posted_here::run_record(work& w) noexcept {
     posted_here& self = static_cast<posted_here&>(w);
     std::exception_ptr failure;
     if (self.owner_.refusing()) {
@@ -63,11 +63,11 @@ void posted_here::run_slot(work& w) noexcept {
             fresh.home = &self.owner_;
             fresh.node = &self.node_;
         }
-        self.scope_->deadline = self.slot.deadline;
-        if (self.visible_) wake_task_node(self.node_, self.slot.created, self.slot.parent);
+        posted_kind& kind = *self.record.kind();
+        if (self.visible_) wake_task_node(self.node_, kind.place.load(order::relaxed), 0);
         context* const outer = std::exchange(self.thread_.scope, &*self.scope_);
         try {
-            self.slot.run(self.slot);
+            kind.run(self.record);
         } catch (...) {
             failure = std::current_exception();
         }

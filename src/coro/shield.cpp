@@ -8,7 +8,7 @@ void shield_core::begin(std::coroutine_handle<> h) {
     parent_ = &running_scope();
     // No slot is taken in the parent's scope: a canceller finds nothing there to pass the stop on to.
     child_.home = parent_->home;
-    child_.node = &parent_->entry();
+    child_.node = parent_->node;
     child_.attempt = parent_->attempt;
 }
 

@@ -3,38 +3,50 @@
 
 #include "base/execution.hpp"
 
+#include <bit>
+
 namespace plait::detail {
 
-submitted::submitted(worker& owner, const submit_options& options) noexcept
-    : work{nullptr}, owner_{&owner}, name_{options.name}, deadline_{time_point::max()} {
+submitted::submitted(worker& owner, const submit_options& options) noexcept // NOLINT(*-member-init)
+    : work{nullptr},
+      owner_{reinterpret_cast<std::uintptr_t>(&owner) & ((std::uint64_t{1} << address_bits) - 1)},
+      place_{std::bit_cast<std::uintptr_t>(options.created)} {
     unstarted_ = true;
     posted_ = true;
     priority_ = static_cast<unsigned char>(options.priority);
-    if (context* const parent = this_execution.scope) {
-        place_.store(parent->entry().id.load(order::relaxed), order::relaxed);
-        deadline_ = parent->deadline;
-    }
-    if (name_) {
-        node_ = &new_task_node(name_, options.created, place_.load(order::relaxed));
-        in_registry_ = true;
+    const context* const parent = task_scope(this_execution);
+    if (!parent && !options.name) return;
+    parent_ = parent ? parent->node->id.load(order::relaxed) : 0;
+    deadline_ = parent ? parent->deadline : time_point::max();
+    if (options.name) {
+        name_ = options.name;
+        node_ = &new_task_node(name_, options.created, parent_);
+        place_.store(has_details | has_node, order::relaxed);
     } else {
         created_ = options.created;
+        place_.store(has_details, order::relaxed);
     }
 }
 
 submitted::running::running(submitted& self) noexcept : thread_{this_execution}, outer_{thread_.scope} {
-    home = self.owner_;
-    deadline = self.deadline_;
-    if (std::exchange(self.in_registry_, false)) {
+    home = &self.owner();
+    const std::uint64_t place = self.place_.load(order::relaxed);
+    const bool more = (place & has_details) != 0;
+    if (more) deadline = self.deadline_;
+    if ((place & has_node) != 0) {
         node = self.node_;
         node->state.store(task_state::running, order::relaxed);
-    } else if (thread_.own_node && thread_.own_node->id.load(order::relaxed) == 0) {
-        rests_ = true;
-        node = thread_.own_node;
-        wake_task_node(*node, self.created_, self.place_.load(order::relaxed));
     } else {
-        node = &new_task_node(nullptr, self.created_, self.place_.load(order::relaxed));
-        node->state.store(task_state::running, order::relaxed);
+        const auto created = more ? self.created_ : std::bit_cast<std::source_location>(place);
+        const std::uint64_t parent = more ? self.parent_ : 0;
+        rests_ = thread_.own_node && thread_.own_node->id.load(order::relaxed) == 0;
+        if (rests_) {
+            node = thread_.own_node;
+            wake_task_node(*node, created, parent);
+        } else {
+            node = &new_task_node(nullptr, created, parent);
+            node->state.store(task_state::running, order::relaxed);
+        }
     }
     // release: a canceller that finds it finds a scope.
     self.place_.store(reinterpret_cast<std::uintptr_t>(static_cast<context*>(this)) | is_scope,
@@ -59,19 +71,19 @@ context& submitted::scope() const noexcept {
 }
 
 bool submitted::can_help() const noexcept {
-    const execution& e = this_execution;
-    return e.worker == owner_ && e.scope && !owner_->single_threaded() &&
-           e.scope->node->id.load(order::relaxed) == place_.load(order::relaxed);
+    execution& e = this_execution;
+    if (e.worker != &owner() || owner().single_threaded()) return false;
+    const context* const scope = task_scope(e);
+    return scope && (place_.load(order::relaxed) & (has_details | is_scope)) == has_details &&
+           scope->node->id.load(order::relaxed) == parent_;
 }
 
-void submitted::keep_failures() noexcept {
-    failures_ = &owner_->failures();
+void submitted::keep_failures(bool named) noexcept {
+    failures_ = &owner().failures();
     failures_->add_owner();
-    keeps_failures_ = true;
+    if (!named) name_ = nullptr;
 }
 
-void submitted::report(const std::exception_ptr& error) const noexcept {
-    if (keeps_failures_) failures_->tell(error, name_);
-}
+void submitted::report(const std::exception_ptr& error) const noexcept { failures_->tell(error, name_); }
 
 } // namespace plait::detail

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include <plait/blocking_region.hpp>
+#include <plait/detail/parking_place.hpp>
 #include <plait/errors.hpp>
 #include <plait/task_group.hpp>
-
-#include "base/parker.hpp"
 
 #include <stdexcept>
 
@@ -51,13 +49,10 @@ void task_group::wait_quietly() {
         }
     struct all_gone : detail::work {
         all_gone() noexcept
-            : work{[](detail::work& w) noexcept { static_cast<all_gone&>(w).parker.unpark(); }} {}
-        detail::parker parker;
+            : work{[](detail::work& w) noexcept { static_cast<all_gone&>(w).place.wake(); }} {}
+        detail::parking_place place;
     } last;
-    if (!core().wait_with(last)) {
-        const blocking_region elsewhere; // other threads of the pool may have to end them
-        last.parker.park();
-    }
+    if (!core().wait_with(last)) last.place.sleep();
     core().reopen();
 }
 
@@ -66,7 +61,7 @@ namespace detail {
 bool group_join::begin(std::coroutine_handle<> h) {
     context& parent = running_scope();
     body_.home = parent.home;
-    body_.node = &parent.entry();
+    body_.node = parent.node;
     body_.deadline = parent.deadline;
     body_.attempt = parent.attempt;
     core_.body = &body_; // before a canceller can find us

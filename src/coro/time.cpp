@@ -48,7 +48,7 @@ void sleep_awaiter::unlink() noexcept { bound()->remove_timer(*this); }
 void yield_awaiter::await_suspend(std::coroutine_handle<> h) {
     handle_ = h;
     scope_ = &running_scope();
-    task_node& entry = scope_->entry();
+    task_node& entry = *scope_->node;
     entry.awaits.store("yield", order::relaxed);
     entry.state.store(task_state::waiting, order::release);
     scope_->home->post(*this);
@@ -63,7 +63,7 @@ bool timeout_core::begin(std::coroutine_handle<> h) {
     context& parent = running_scope();
     worker& home = *parent.home;
     child_.home = &home;
-    child_.node = &parent.entry();
+    child_.node = parent.node;
     child_.attempt = parent.attempt;
     timer_.deadline_ = later(home.now(), duration_);
     child_.deadline = timer_.deadline_ < parent.deadline ? timer_.deadline_ : parent.deadline;

@@ -105,7 +105,7 @@ bool blocking_engine::perform(exchange& x, bool (*give_up)(void*), void* argumen
     x.owner = &over;
     x.done = [](exchange& ended) noexcept { *static_cast<bool*>(ended.owner) = true; };
     engine_->start(x);
-    plait::detail::context* const scope = plait::detail::current().scope;
+    plait::detail::context* const scope = plait::detail::task_scope();
     while (!over) {
         const bool cancelled = scope != nullptr && scope->stopped();
         if (cancelled || (give_up != nullptr && give_up(argument))) {

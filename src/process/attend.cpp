@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
+#include "base/short_spin.hpp"
 #include "process/process_engine.hpp"
-#include "process/short_spin.hpp"
 #include "sys/futex.hpp"
 #include "sys/process_id.hpp"
 
@@ -152,6 +152,9 @@ void process_engine::sleep_in(watch_of_lane& watch) noexcept {
         const std::lock_guard guard{mutex_};
         if (watch.thread.dismissed.load(order::relaxed)) return;
         listen(watch);
+        // Nobody was told of anything meanwhile. A worker that has filled its ring sleeps until the supervisor has
+        // emptied it, which look_after_lanes will wake.
+        if (watch.lane->is_streaming() || !collects_for_all(*watch.lane)) return;
     }
     if (over()) return; // the second look
     const std::int64_t deadline = watch.naps ? monotonic_now() + nap : no_deadline;

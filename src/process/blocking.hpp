@@ -2,8 +2,8 @@
 #pragma once
 
 #include <plait/blocking_region.hpp>
+#include <plait/detail/identity.hpp>
 #include <plait/detail/parking_place.hpp>
-#include <plait/detail/process_entry.hpp>
 
 namespace plait::detail {
 

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstdint>
+#include <utility>
 
 namespace plait::detail {
 
@@ -62,18 +63,31 @@ std::size_t ring_put(ring_positions& positions, Byte* ring, const Byte* from, st
     return count;
 }
 
+/// What is there, as it lies there, up to the ring's end, or a step. It stays until it is released. By the consumer only.
+template <class Byte>
+std::pair<const Byte*, std::size_t> ring_piece(const ring_positions& positions, const Byte* ring) noexcept {
+    const auto at = static_cast<std::size_t>(positions.consumed.load(order::relaxed) % ring_capacity);
+    return {ring + at, std::min({ring_available(positions), ring_capacity - at, ring_step})};
+}
+/// The first so many bytes of it have been used.
+inline void ring_release(ring_positions& positions, std::size_t count) noexcept {
+    // seq_cst: as in ring_room(). relaxed: ours.
+    positions.consumed.store(positions.consumed.load(order::relaxed) + count, order::seq_cst);
+}
+
 /// Copies out of a ring as much as is there; returns how much. By its consumer only.
 template <class Byte>
 std::size_t ring_get(ring_positions& positions, const Byte* ring, Byte* to, std::size_t count) noexcept {
-    count = std::min({count, ring_available(positions), ring_step});
-    if (count == 0) return 0;
-    const std::uint64_t consumed = positions.consumed.load(order::relaxed);
-    const auto at = static_cast<std::size_t>(consumed % ring_capacity);
-    const std::size_t first = std::min(count, ring_capacity - at);
-    std::copy_n(ring + at, first, to);
-    std::copy_n(ring, count - first, to + first);
-    positions.consumed.store(consumed + count, order::seq_cst);
-    return count;
+    std::size_t done = 0;
+    for (int pieces = 0; pieces < 2 && done < count; ++pieces) { // up to the end; the rest at the begin
+        const auto [from, there] = ring_piece(positions, ring);
+        const std::size_t some = std::min(there, count - done);
+        if (some == 0) break;
+        std::copy_n(from, some, to + done);
+        ring_release(positions, some);
+        done += some;
+    }
+    return done;
 }
 
 } // namespace plait::detail

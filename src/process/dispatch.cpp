@@ -15,6 +15,7 @@ constexpr double feed_ahead = 50'000;         // nanoseconds
 constexpr double one_ahead_until = 1'000'000; // longer tasks are not fed ahead at all
 constexpr std::int64_t long_task = 1'000'000; // nanoseconds
 constexpr double tiny_task = 5'000;           // nanoseconds: a wake-up takes as long
+constexpr std::size_t tiny_in_a_row = 8;
 constexpr double weight_of_one = 1.0 / 8;
 
 std::exception_ptr start_error_of(const process_result& result) noexcept {
@@ -61,16 +62,22 @@ parent_lane* process_engine::best_lane() noexcept {
 
 void process_engine::dispatch(bool urgent) noexcept {
     if (killing_) return;
+    urgent = urgent || mean_ > tiny_task;
     while (!pending_.empty()) {
         parent_lane* lane = best_lane();
         if (lane == nullptr) return;
-        process_task* task = pending_.pop_front();
-        if (task == nullptr) return;
-        task->stage_ = process_task::stage::placed;
-        placed_timed_ = placed_timed_ || task->timeout != 0;
-        if (lane->place(*task, static_cast<std::uint32_t>(task->attempts_) + 1, result_hint_,
-                        urgent || mean_ > tiny_task))
-            holds_back_.store(true, order::relaxed);
+        // To look for the best one costs as much as to place a task.
+        std::size_t row = 1;
+        if (!urgent && options_.max_tasks_per_worker == 0)
+            row = std::min<std::size_t>(tiny_in_a_row, depth(*lane) - lane->outstanding());
+        for (; row != 0 && lane->has_room(); --row) {
+            process_task* task = pending_.pop_front();
+            if (task == nullptr) return;
+            task->stage_ = process_task::stage::placed;
+            placed_timed_ = placed_timed_ || task->timeout != 0;
+            if (lane->place(*task, static_cast<std::uint32_t>(task->attempts_) + 1, result_hint_, urgent))
+                holds_back_.store(true, order::relaxed);
+        }
     }
 }
 
@@ -123,13 +130,16 @@ void process_engine::spread() noexcept {
 }
 
 void process_engine::collect(parent_lane& lane, std::vector<ending>& ended) {
-    for (;;) {
-        process_result result;
+    while (!is_full(ended)) {
+        ending& e = ended.emplace_back(); // results are moved as little as possible
+        process_result& result = e.result;
         bool streamed = false;
         std::uint32_t elapsed = 0;
-        if (is_full(ended)) break;
-        process_task* task = lane.harvest(result, streamed, elapsed);
-        if (task == nullptr) break;
+        process_task* task = e.task = lane.harvest(result, streamed, elapsed);
+        if (task == nullptr) {
+            ended.pop_back();
+            break;
+        }
         if (lane.damaged) {
             if (!lane.killed_by_us) lane.killed_because = lane_damaged;
             lane.kill();
@@ -147,6 +157,7 @@ void process_engine::collect(parent_lane& lane, std::vector<ending>& ended) {
                 lane.kill();
             }
             task->drop_reference();
+            ended.pop_back();
             continue;
         }
         ++lane.finished;
@@ -160,7 +171,6 @@ void process_engine::collect(parent_lane& lane, std::vector<ending>& ended) {
             result.what = process_result::kind::failed;
             result.error = timeout_of(*task);
         }
-        ended.push_back({task, std::move(result)});
     }
     lane.recycle();
 }

@@ -63,17 +63,8 @@ class helper {
     explicit helper(int channel) : channel_{channel} {}
 
     [[noreturn]] void run() {
-        sigset_t deaths;
-        ::sigemptyset(&deaths);
-        ::sigaddset(&deaths, SIGCHLD);
-        ::sigprocmask(SIG_BLOCK, &deaths, nullptr);
-        deaths_.reset(::signalfd(-1, &deaths, SFD_CLOEXEC | SFD_NONBLOCK));
-        if (!deaths_) end();
         parent_ = open_pidfd(::getppid());
-
-        helper_reply ready;
-        ready.error = 0;
-        reply(ready);
+        begin();
         for (;;) {
             pollfd entries[] = {
                 {channel_.get(), POLLIN, 0}, {deaths_.get(), POLLIN, 0}, {parent_.get(), POLLIN, 0}};
@@ -91,6 +82,18 @@ class helper {
         std::uint64_t incarnation;
     };
 
+    void begin() {
+        sigset_t deaths;
+        ::sigemptyset(&deaths);
+        ::sigaddset(&deaths, SIGCHLD);
+        ::sigprocmask(SIG_BLOCK, &deaths, nullptr);
+        deaths_.reset(::signalfd(-1, &deaths, SFD_CLOEXEC | SFD_NONBLOCK));
+        if (!deaths_) end();
+        helper_reply ready;
+        ready.error = 0;
+        reply(ready);
+    }
+
     void serve() {
         helper_request request;
         received_message message =
@@ -102,6 +105,21 @@ class helper {
         }
         if (message.error != 0 || message.size != sizeof(request)) end(); // gone, or not our parent
         if (request.what == helper_request::kind::fork) start(request, message);
+        if (request.what == helper_request::kind::helper) divide(message);
+    }
+
+    /// One more helper, for a pool of its own; in the new process this one becomes it. Its parent, by whose end it ends,
+    /// is the program all the same. No workers are ours.
+    void divide(received_message& message) {
+        std::fflush(nullptr);
+        const pid_t pid = ::fork();
+        if (pid == 0) {
+            ::setpgid(0, 0);
+            channel_ = std::move(message.descriptors[0]);
+            return begin();
+        }
+        if (pid < 0) return refuse(0, errno);
+        announce({.what = helper_reply::kind::forked, .pid = pid});
     }
 
     void start(const helper_request& request, received_message& message) {
@@ -121,21 +139,22 @@ class helper {
             refuse(request.incarnation, errno);
             return;
         }
-        helper_reply answer;
-        answer.incarnation = request.incarnation;
         ::setpgid(pid, pid); // here as well as in the child: whoever comes first
         children_.push_back({pid, request.incarnation});
-        answer.what = helper_reply::kind::forked;
-        answer.pid = pid;
-        const unique_fd handle = open_pidfd(pid); // cannot be a stranger: only we reap it
+        announce({.what = helper_reply::kind::forked, .pid = pid, .incarnation = request.incarnation});
+    }
+
+    /// Of a process that has just been forked.
+    void announce(const helper_reply& forked) {
+        const unique_fd handle = open_pidfd(forked.pid); // cannot be a stranger: only we reap it
         if (!handle) {
             const int why = errno;
-            ::kill(pid, SIGKILL);
-            refuse(request.incarnation, why);
+            ::kill(forked.pid, SIGKILL);
+            refuse(forked.incarnation, why);
             return;
         }
         const int descriptors[] = {handle.get()};
-        reply(answer, descriptors);
+        reply(forked, descriptors);
     }
 
     void bury_the_dead() {

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "process/helper_client.hpp"
 
+#include "process/kept_helper.hpp"
 #include "process/program_role.hpp"
 #include "sys/errors.hpp"
 #include "sys/pidfd.hpp"
@@ -31,10 +32,30 @@ std::array<char, token_size> make_token() {
 }
 
 constexpr int patience_ms = 5000;
+constexpr int for_ever = -1;
+
+// False: it has not ended in so many milliseconds.
+bool await_end(const unique_fd& process, int patience) noexcept {
+    pollfd entry{process.get(), POLLIN, 0};
+    while (::poll(&entry, 1, patience) < 0 && errno == EINTR) {}
+    return entry.revents != 0;
+}
 
 } // namespace
 
 void helper_client::start() {
+    stop();
+    socket_pair ends = make_message_pair();
+    if (std::optional<kept_helper::forked> forked = fork_kept_helper(ends.far.get())) {
+        handle_ = std::move(forked->handle);
+        pid_ = forked->pid;
+        channel_ = std::move(ends.near);
+        return;
+    }
+    spawn();
+}
+
+void helper_client::spawn() {
     if (!program_hosts_workers())
         throw std::logic_error{
             "process_pool: this program cannot host workers; make a plait::program first in main: "
@@ -68,6 +89,14 @@ int helper_client::fork(std::uint32_t worker, std::uint64_t incarnation, int mem
                         std::span{descriptors}.first(count));
 }
 
+int helper_client::fork_helper(int channel) noexcept {
+    if (!alive()) return EPIPE;
+    helper_request request;
+    request.what = helper_request::kind::helper;
+    const int descriptors[] = {channel};
+    return send_message(channel_.get(), std::as_bytes(std::span{&request, 1}), descriptors);
+}
+
 std::optional<helper_client::message> helper_client::receive() noexcept {
     if (!alive()) return std::nullopt;
     message result;
@@ -90,12 +119,8 @@ std::optional<helper_client::message> helper_client::receive() noexcept {
 
 void helper_client::stop() noexcept {
     channel_.reset();
-    if (handle_) {
-        pollfd entry{handle_.get(), POLLIN, 0};
-        while (::poll(&entry, 1, patience_ms) < 0 && errno == EINTR) {}
-        if (entry.revents == 0)
-            signal_process(handle_, SIGKILL); // it hangs; its workers have their lifelines
-    }
+    if (handle_ && !await_end(handle_, patience_ms))
+        signal_process(handle_, SIGKILL); // it hangs; its workers have their lifelines
     reap();
 }
 
@@ -106,13 +131,22 @@ void helper_client::kill() noexcept {
     reap();
 }
 
+void helper_client::forget() noexcept {
+    channel_.reset();
+    handle_.reset();
+    pid_ = 0;
+}
+
 void helper_client::reap() noexcept {
     if (handle_) {
         // By handle: were the host to ignore SIGCHLD, or to wait for all children, the number could be a
         // stranger's.
         siginfo_t ignored{};
-        while (::waitid(P_PIDFD, static_cast<id_t>(handle_.get()), &ignored, WEXITED) < 0 && errno == EINTR) {
-        }
+        int reaped = 0;
+        do {
+            reaped = ::waitid(P_PIDFD, static_cast<id_t>(handle_.get()), &ignored, WEXITED);
+        } while (reaped < 0 && errno == EINTR);
+        if (reaped < 0) await_end(handle_, for_ever); // the kept helper's child, which reaps it
     } else if (pid_ > 0) {
         ::kill(pid_, SIGKILL);
         while (::waitpid(pid_, nullptr, 0) < 0 && errno == EINTR) {}

@@ -22,8 +22,12 @@ class helper_client {
     bool alive() const noexcept { return static_cast<bool>(channel_); }
     int channel() const noexcept { return channel_.get(); }
 
-    /// Spawns it. Throws logic_error without plait::program, system_error if the system refuses.
+    /// Has it forked of the program's kept helper, or spawns it.
     void start();
+    /// Spawns it. Throws logic_error without plait::program, system_error if the system refuses.
+    void spawn();
+    /// Asks for one more helper, whose channel is the other end of `channel`. 0 or an errno, as fork().
+    int fork_helper(int channel) noexcept;
     /// Asks for a worker. 0 or an errno; EPIPE: the helper is gone. `output`: what its stdout and stderr
     /// become, or -1 for the program's own.
     int fork(std::uint32_t worker, std::uint64_t incarnation, int memory, int bell, int lifeline, int post,
@@ -39,6 +43,8 @@ class helper_client {
     void stop() noexcept;
     /// The same for one that does not answer: by SIGKILL, so that its workers live on.
     void kill() noexcept;
+    /// In a child that the program has forked: it is not this process's.
+    void forget() noexcept;
 
   private:
     void reap() noexcept;

@@ -16,7 +16,8 @@ inline constexpr std::size_t token_size = 32; ///< hexadecimal digits
 struct helper_request {
     /// With `fork` come descriptors: the lane's memory, the bell, the worker's end of its lifeline, and what
     /// its stdout and stderr become, unless they are the program's.
-    enum class kind : std::uint32_t { hello, fork };
+    /// With `helper` comes the channel of one more helper, which the answer has the handle of.
+    enum class kind : std::uint32_t { hello, fork, helper };
     kind what = kind::hello;
     std::uint32_t worker = 0;             ///< its number in the pool
     std::uint64_t incarnation = 0;        ///< which of all workers that the pool ever had

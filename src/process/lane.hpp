@@ -53,6 +53,19 @@ struct lane_slot {
 };
 static_assert(sizeof(lane_slot) == 64 + inline_payload);
 
+/// Has the slot's first lines brought here to be written: the other side has them in its cache, and a change of `state`
+/// waits for all stores before it.
+inline void own_soon(lane_slot& slot) noexcept {
+#if defined(__x86_64__)
+    // As __builtin_prefetch(.., 1) does only where the compiler may take the instruction for granted; elsewhere it is a no-op.
+    asm volatile("prefetchw %0" : : "m"(slot));
+    asm volatile("prefetchw %0" : : "m"(slot.payload));
+#else
+    __builtin_prefetch(&slot, 1);
+    __builtin_prefetch(slot.payload, 1);
+#endif
+}
+
 inline constexpr std::uint32_t lane_version = 1;
 
 struct lane_header {

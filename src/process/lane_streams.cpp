@@ -39,6 +39,39 @@ parent_lane::streams parent_lane::streaming() noexcept {
     return tasks;
 }
 
+// False: the positions make no sense, or there is more than anything has.
+bool parent_lane::take_result(process_task& task, std::size_t there) {
+    ring_positions& positions = view().header().to_parent;
+    const std::byte* const ring = view().at(lane_ring_to_parent);
+    byte_buffer& incoming = task.incoming_;
+    // A hint, since it is the worker's: if it is nonsense the memory for it is never touched.
+    const std::uint64_t announced = view().slot(task.index_).size;
+    if (incoming.empty() && !task.sink_ && announced >= large_result && announced <= most_announced &&
+        there >= sink_head) {
+        if (ring_get(positions, ring, incoming.extend(sink_head), sink_head) != sink_head) return false;
+        incoming.commit(sink_head);
+        there -= sink_head;
+        task.sink_ = task.make_sink(incoming.data(), announced);
+        if (task.sink_) incoming.clear();
+    }
+    if (task.sink_) {
+        while (there != 0) {
+            const auto [from, piece] = ring_piece(positions, ring);
+            const std::size_t some = std::min(piece, there);
+            if (some == 0 || task.sink_->size() + some > most_announced) return false;
+            task.sink_->append(from, some);
+            ring_release(positions, some);
+            there -= some;
+        }
+        return true;
+    }
+    if (incoming.room() < there && announced > incoming.size() + there && announced <= most_announced)
+        static_cast<void>(incoming.extend(static_cast<std::size_t>(announced) - incoming.size()));
+    std::byte* to = incoming.extend(there);
+    incoming.commit(ring_get(positions, ring, to, there));
+    return true;
+}
+
 parent_lane::pumped parent_lane::pump(const streams& tasks) {
     if (!rings_make_sense()) return pumped::nonsense;
     lane_header& header = view().header();
@@ -59,15 +92,8 @@ parent_lane::pumped parent_lane::pump(const streams& tasks) {
     }
     if (const std::size_t there = tasks.has_bytes ? ring_available(header.to_parent) : 0; there != 0) {
         if (tasks.to_parent == nullptr) return pumped::nonsense;
-        byte_buffer& incoming = tasks.to_parent->incoming_;
-        // A hint, since it is the worker's: if it is nonsense the memory for it is never touched.
-        const std::uint64_t announced = view().slot(tasks.to_parent->index_).size;
-        if (incoming.room() < there && announced > incoming.size() + there && announced <= most_announced)
-            static_cast<void>(incoming.extend(static_cast<std::size_t>(announced) - incoming.size()));
-        std::byte* to = incoming.extend(there);
-        const std::size_t got = ring_get(header.to_parent, view().at(lane_ring_to_parent), to, there);
-        incoming.commit(got);
-        moved = moved || got != 0;
+        if (!take_result(*tasks.to_parent, there)) return pumped::nonsense;
+        moved = true;
     }
     if (!moved) return pumped::nothing;
     wake();

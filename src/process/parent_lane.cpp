@@ -14,6 +14,7 @@ namespace {
 // Of tasks for a worker that sleeps: together they take about as long as the wake-up.
 constexpr std::uint32_t enough_to_wake = 64;
 constexpr std::uint64_t results_ahead = 3;
+constexpr std::uint64_t placed_ahead = 4;
 
 void fetch_soon(const lane_slot& slot) noexcept {
     __builtin_prefetch(&slot);
@@ -94,6 +95,8 @@ bool parent_lane::place(process_task& task, std::uint32_t attempt, std::size_t r
     e.block = allocate(std::max(size, result_hint), index);
     if (e.block.capacity < size && result_hint > size) e.block = allocate(size, index);
 
+    own_soon(view().slot(index + placed_ahead));
+
     slot.flags = task.setup ? std::uint32_t{setup_task} : 0U;
     if (task.described) slot.flags |= described_task;
     if (!task.descriptors.all.empty()) slot.flags |= arguments_hold_handles;
@@ -117,8 +120,11 @@ bool parent_lane::place(process_task& task, std::uint32_t attempt, std::size_t r
     task.fed_ = streamed ? 0 : size; // what is in the block must not go through the ring as well
     task.descriptors_sent_ = task.descriptors.all.empty();
     task.kill_at_ = 0;
-    task.incoming_.clear();
-    if (task.notes_ != nullptr) task.notes_->output.clear();
+    if (attempt != 1) { // else nothing has come of it yet
+        task.incoming_.clear();
+        task.sink_ = {};
+        if (task.notes_ != nullptr) task.notes_->output.clear();
+    }
     least_urgent = outstanding_ == 0 ? task.priority : std::max(least_urgent, task.priority);
     ++placed;
     ++outstanding_;
@@ -221,7 +227,13 @@ bool parent_lane::read_result(std::uint64_t index, process_result& result, bool&
     result.pid = pid;
     result.worker = worker;
     try {
-        if (streamed && size <= task.incoming_.size()) {
+        if (streamed && task.sink_ && !(kind == result_kind::value && size == task.sink_->size())) {
+            task.sink_->undo(task.incoming_);
+            task.sink_ = {};
+        }
+        if (streamed && task.sink_) {
+            result.large = std::move(task.sink_);
+        } else if (streamed && size <= task.incoming_.size()) {
             task.incoming_.drop_front(task.incoming_.size() - static_cast<std::size_t>(size));
             result.bytes = std::move(task.incoming_);
         } else if (!streamed && size <= e.block.capacity) {

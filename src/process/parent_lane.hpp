@@ -222,6 +222,7 @@ class parent_lane : public std::enable_shared_from_this<parent_lane> {
         std::uint32_t generation = 0; // on a loop
     };
     bool send_descriptors(process_task& task) noexcept;
+    bool take_result(process_task& task, std::size_t there);
     /// The kernel has not taken them for longer than anybody should wait.
     bool is_post_stuck() const noexcept;
     bool take_handles(std::uint64_t task, descriptor_list& into);

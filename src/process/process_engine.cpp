@@ -8,6 +8,7 @@
 #include "sys/process_id.hpp"
 
 #include <plait/detail/context.hpp>
+#include <plait/detail/process_map.hpp>
 #include <plait/errors.hpp>
 #include <plait/processors.hpp>
 
@@ -16,6 +17,7 @@
 #include <sys/eventfd.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <stdexcept>
 #include <utility>
@@ -97,30 +99,50 @@ void process_engine::wake_supervisor() noexcept { ring_event(bell_.get()); }
 
 void process_engine::submit(process_task& task) {
     check_process();
+    process_task* one = &task;
+    take(std::span{&one, 1});
+}
+
+void process_engine::submit(std::span<map_record> records) {
+    check_process();
+    constexpr std::size_t most = 64; // a batch's
+    std::array<process_task*, most> some;
+    std::size_t count = 0;
+    for (map_record& r : records)
+        if (!r.is_there()) some[count++] = &r;
+    if (count != 0) take(std::span{some}.first(count));
+}
+
+// All have the same priority.
+void process_engine::take(std::span<process_task* const> tasks) {
     std::exception_ptr refusal;
     bool full = false;
-    bool timed = task.timeout != 0; // it may be gone once it is queued
+    bool timed = tasks.front()->timeout != 0; // they may be gone once they are queued
     {
         const std::lock_guard guard{mutex_};
         if (closing_) throw shutdown_error{"process_pool: submit after shutdown"};
-        task.number_ = next_number_++;
-        ++open_;
+        const std::uint64_t before = next_number_;
+        for (process_task* task : tasks) task->number_ = next_number_++;
+        open_ += tasks.size();
         refusal = broken_;
         if (!refusal) {
-            pending_.push_back(task);
-            recall_less_urgent_than(task);
+            for (process_task* task : tasks) pending_.push_back(*task);
+            recall_less_urgent_than(*tasks.front());
             // A thread that belongs to no executor says so when it waits (attend, hurry).
             const bool free_thread = current().worker == nullptr;
             dispatch(!free_thread);
             timed = timed || placed_timed_; // it, or one that has waited for its place
-            full = free_thread && !pending_.empty() && task.number_ % submits_between_harvests == 0;
+            full = free_thread && !pending_.empty() &&
+                   before / submits_between_harvests != next_number_ / submits_between_harvests;
         }
     }
     if (refusal) {
-        ending e{&task, {}};
-        e.result.what = process_result::kind::failed;
-        e.result.error = std::move(refusal);
-        deliver(e);
+        for (process_task* task : tasks) {
+            ending e{task, {}};
+            e.result.what = process_result::kind::failed;
+            e.result.error = refusal;
+            deliver(e);
+        }
     } else if (timed) {
         wake_supervisor(); // its deadline may be the next one
     }
@@ -284,6 +306,8 @@ void report_unhandled(process_engine& engine, const std::exception_ptr& error,
 }
 
 void submit_to(process_engine& engine, process_task& task) { engine.submit(task); }
+
+void submit_all_to(process_engine& engine, std::span<map_record> records) { engine.submit(records); }
 
 void hurry_in(process_engine& engine) noexcept { engine.hurry(); }
 

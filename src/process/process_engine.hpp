@@ -13,6 +13,7 @@
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <span>
 #include <string>
 #include <thread>
 #include <vector>
@@ -58,6 +59,7 @@ class process_engine {
     process_engine& operator=(const process_engine&) = delete;
 
     void submit(process_task& task);
+    void submit(std::span<map_record> records);
     bool cancel(process_task& task, process_cancel how) noexcept;
     /// By a thread that waits for the task, before it sleeps for it in another way.
     void attend(process_task& task) noexcept;
@@ -105,6 +107,7 @@ class process_engine {
 
     // process_engine.cpp: from any thread.
     void wake_supervisor() noexcept;
+    void take(std::span<process_task* const> tasks);
 
     // attend.cpp: from any thread.
     enum class attendance : std::uint8_t { told, listening, over };

@@ -16,7 +16,7 @@ process_job_base::process_job_base(process_engine& engine, const submit_options&
     if (limit != nanoseconds::max()) timeout = limit.count() > 0 ? limit.count() : 1;
 }
 
-void process_job_base::describe(byte_writer& out) {
+void process_task::describe(byte_writer& out) {
     described = *name != '\0' || timeout != 0;
     if (!described) return;
     out.put(timeout);
@@ -26,21 +26,18 @@ void process_job_base::describe(byte_writer& out) {
 process_job_base::~process_job_base() { release(engine_); }
 
 std::exception_ptr process_job_base::error_of(const process_result& result) const noexcept {
-    switch (result.what) {
-    case process_result::kind::value:
-        return nullptr;
-    case process_result::kind::cancelled:
-        return cancelled_error();
-    case process_result::kind::failed:
-        return result.error;
-    case process_result::kind::exception:
-        break;
-    }
+    if (result.what == process_result::kind::value) return nullptr;
+    return error_in(result, origin_of(result));
+}
+
+std::exception_ptr error_in(const process_result& result, const exception_origin& origin) noexcept {
+    if (result.what == process_result::kind::cancelled) return cancelled_error();
+    if (result.what == process_result::kind::failed) return result.error;
     try {
         memory_reader in{result.bytes.data(), result.bytes.size()};
         descriptor_list handles = result.descriptors;
         in.descriptors = &handles;
-        return read_exception(in, origin_of(result));
+        return read_exception(in, origin);
     } catch (...) {
         return std::current_exception();
     }

@@ -10,7 +10,6 @@
 #include <plait/detail/exception_codec.hpp>
 #include <plait/detail/identity.hpp>
 #include <plait/detail/process_call.hpp>
-#include <plait/detail/process_entry.hpp>
 #include <plait/errors.hpp>
 #include <plait/event_loop.hpp>
 #include <plait/serial.hpp>
@@ -41,56 +40,55 @@ in_process_executor* executor_of_worker = nullptr;
 class function_task final : public work {
   public:
     explicit function_task(worker& at) noexcept
-        : work{&run_body},
+        : work{&note_place},
           at_{at},
           node_{new_task_node(nullptr, {}, 0)},
           visible_{node_.id.load(order::relaxed) != 0} {
         unstarted_ = posted_ = true;
+        at_.post(*this); // which runs it here and now
         if (visible_) rest_task_node(node_);
     }
     ~function_task() { free_task_node(node_); }
     function_task(const function_task&) = delete;
     function_task& operator=(const function_task&) = delete;
 
+    /// As if it had been posted: but nobody else has this thread, or this executor, while a function runs.
     void run(void (*body)(void*), void* what) noexcept {
-        body_ = body;
-        what_ = what;
-        at_.post(*this); // which runs it here and now
+        if (!scope_ || scope_->stopped()) scope_.emplace();
+        context& scope = *scope_;
+        scope.home = &at_;
+        scope.node = &node_;
+        scope.deadline = time_point::max();
+        scope.attempt = 1;
+        if (visible_) {
+            wake_task_node(node_, {}, 0);
+            node_.name.store(nullptr, order::relaxed);
+        }
+        execution& thread = current();
+        execution before = thread;
+        thread = here_;
+        thread.scope = &scope;
+        thread.outer = &before;
+        body(what);
+        thread = before;
+        if (visible_) rest_task_node(node_);
     }
 
   private:
-    static void run_body(work& w) noexcept {
-        auto& self = static_cast<function_task&>(w);
-        if (!self.scope_ || self.scope_->stopped()) self.scope_.emplace();
-        context& scope = *self.scope_;
-        scope.home = &self.at_;
-        scope.node = &self.node_;
-        scope.deadline = time_point::max();
-        scope.attempt = 1;
-        if (self.visible_) {
-            wake_task_node(self.node_, {}, 0);
-            self.node_.name.store(nullptr, order::relaxed);
-        }
-        execution& thread = current();
-        context* const outer = std::exchange(thread.scope, &scope);
-        self.body_(self.what_);
-        thread.scope = outer;
-        if (self.visible_) rest_task_node(self.node_);
-    }
+    static void note_place(work& w) noexcept { static_cast<function_task&>(w).here_ = current(); }
 
     worker& at_;
     task_node& node_;
     const bool visible_; // else the node is the one that everybody shares who has none
+    execution here_{};   // this thread's state on the executor
     std::optional<context> scope_;
-    void (*body_)(void*) = nullptr;
-    void* what_ = nullptr;
 };
 
 function_task* functions_of_worker = nullptr;
 
 worker& home_of(serial& executor) {
     worker* home = nullptr;
-    executor.post([&home] { home = current().scope->home; }); // run before it returns
+    executor.post([&home] { home = task_scope()->home; }); // run before it returns
     return *home;
 }
 
@@ -106,7 +104,7 @@ worker_stamp stamp_of_task() noexcept {
 }
 
 void begin_worker_task(const worker_stamp& stamp) noexcept {
-    context* scope = current().scope;
+    context* scope = task_scope();
     if (scope == nullptr) return;
     scope->attempt = stamp.attempt;
     if (stamp.name != nullptr) scope->node->name.store(stamp.name, order::relaxed);

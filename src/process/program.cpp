@@ -2,6 +2,7 @@
 #include <plait/program.hpp>
 
 #include "process/helper_protocol.hpp"
+#include "process/kept_helper.hpp"
 #include "process/program_role.hpp"
 #include "sys/spawn.hpp"
 
@@ -69,11 +70,11 @@ const std::string& program_name() noexcept { return role().name; }
 
 } // namespace detail
 
-program::program(int argc, char** argv) {
-    using namespace detail;
-    role().hosts_workers = true;
-    if (argc > 0 && argv != nullptr && argv[0] != nullptr) role().name = argv[0];
+namespace detail {
+namespace {
 
+/// In a copy that is to be a helper it does not return.
+void become_helper_if_asked() {
     const char* variable = std::getenv(helper_variable);
     if (variable == nullptr) return;
     const std::string_view text{variable};
@@ -83,5 +84,21 @@ program::program(int argc, char** argv) {
     ::unsetenv(helper_variable); // what the workers' tasks start must not take itself for a helper
     if (well_formed && is_helper_channel(spawned_channel)) run_helper(spawned_channel, token);
 }
+
+} // namespace
+} // namespace detail
+
+program::program(int argc, char** argv, program_options options) {
+    detail::role().hosts_workers = true;
+    if (argc > 0 && argv != nullptr && argv[0] != nullptr) detail::role().name = argv[0];
+    detail::become_helper_if_asked();
+    if (!options.keep_helper) return;
+    try {
+        kept_ = new detail::kept_helper;
+    } catch (...) { // then each pool starts its own, and says why it cannot
+    }
+}
+
+program::~program() { delete kept_; }
 
 } // namespace plait

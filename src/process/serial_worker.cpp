@@ -2,27 +2,25 @@
 #include "process/serial_worker.hpp"
 
 #include "process/helper_protocol.hpp"
-#include "sys/futex.hpp"
+#include "process/task_clock.hpp"
 
 namespace plait::detail {
 
 void serial_worker::run() noexcept {
-    std::int64_t now = 0; // as the end of one task is the begin of the next, if nobody has waited in between
+    task_clock clock; // as the end of one task is the begin of the next, if nobody has waited in between
+    bool looks = true;
     for (std::uint64_t index = 0;; ++index) {
-        bool waited = index == 0;
-        if (!await_task(index, waited)) return;
+        if (!await_task(index, looks)) return;
         lane_slot& slot = lane_.slot(index);
         // The parent has written to the next ones: they have to come from another processor's cache.
-        __builtin_prefetch(&lane_.slot(index + 2));
-        __builtin_prefetch(lane_.slot(index + 2).payload);
+        own_soon(lane_.slot(index + 2));
         // A time limit is counted from it, and we may have been stopped since.
-        const bool looks = waited || (slot.flags & described_task) != 0;
-        if (claim(index, looks ? monotonic_now() : now)) {
+        looks = looks || (slot.flags & described_task) != 0;
+        if (claim(index, clock.begin(looks))) {
             perform(slot);
             if (captured_) hand_over_output(index);
-            now = finish(slot, lane_.generation(index));
-        } else if (waited) {
-            now = monotonic_now();
+            finish(slot, lane_.generation(index), clock.end());
+            looks = false;
         }
         // seq_cst: before the bell, so that the parent finds the slot free to be filled again.
         lane_.header().head.store(index + 1, order::seq_cst);

@@ -11,6 +11,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <utility>
 
 namespace plait::detail {
 namespace {
@@ -55,14 +56,15 @@ void worker_port::wake(listener_word::who listener) noexcept {
     }
 }
 
-void worker_port::sleep() noexcept {
-    futex_wait(lane_.header().worker.address(), park_word::parked, no_deadline, futex_scope::shared);
+// False: the deadline has passed.
+bool worker_port::sleep(std::int64_t deadline) noexcept {
+    return futex_wait(lane_.header().worker.address(), park_word::parked, deadline, futex_scope::shared) !=
+           futex_result::timed_out;
 }
 
-slot_reader::slot_reader(worker_port& port, lane_slot& slot) : port_{port} {
+slot_reader::slot_reader(worker_port& port, lane_slot& slot) noexcept : port_{port} {
     if ((slot.flags & arguments_streamed) != 0) {
         to_come_ = slot.size;
-        window_ = std::make_unique_for_overwrite<std::byte[]>(window_size);
     } else {
         next_ = port.lane().at(slot.block);
         end_ = next_ + slot.size;
@@ -73,46 +75,38 @@ std::uint64_t slot_reader::remaining() const noexcept {
     return static_cast<std::uint64_t>(end_ - next_) + to_come_;
 }
 
-void slot_reader::refill() noexcept {
+void slot_reader::release() noexcept {
+    if (held_ == 0) return;
+    ring_release(port_.lane().header().to_worker, std::exchange(held_, 0));
+    port_.ring(); // there is room again
+}
+
+void slot_reader::more() {
+    release();
+    if (to_come_ == 0) ended_early();
     ring_positions& positions = port_.lane().header().to_worker;
     port_.wait([&] { return ring_available(positions) != 0; });
-    const std::size_t wanted = static_cast<std::size_t>(std::min<std::uint64_t>(window_size, to_come_));
-    const std::size_t got = ring_get(positions, port_.lane().at(lane_ring_to_worker), window_.get(), wanted);
-    to_come_ -= got;
-    next_ = window_.get();
-    end_ = next_ + got;
-    port_.ring(); // there is room again
+    const auto [at, count] = ring_piece(positions, port_.lane().at(lane_ring_to_worker));
+    held_ = static_cast<std::size_t>(std::min<std::uint64_t>(count, to_come_));
+    to_come_ -= held_;
+    next_ = at;
+    end_ = at + held_;
 }
 
 void slot_reader::underflow(std::byte* to, std::size_t count) {
     if (count > remaining()) ended_early();
     while (count != 0) {
-        if (next_ == end_) {
-            if (count >= window_size) {
-                ring_positions& positions = port_.lane().header().to_worker;
-                port_.wait([&] { return ring_available(positions) != 0; });
-                const std::size_t got =
-                    ring_get(positions, port_.lane().at(lane_ring_to_worker), to,
-                             std::min<std::size_t>(count, static_cast<std::size_t>(to_come_)));
-                to_come_ -= got;
-                to += got;
-                count -= got;
-                port_.ring();
-                continue;
-            }
-            refill();
-        }
-        const std::size_t part = std::min(count, static_cast<std::size_t>(end_ - next_));
-        std::memcpy(to, next_, part);
-        next_ += part;
+        const auto [from, part] = look(count);
+        std::memcpy(to, from, part);
+        skip(part);
         to += part;
         count -= part;
     }
 }
 
 void slot_reader::drain() noexcept {
-    next_ = end_;
-    while (to_come_ != 0) refill();
+    while (to_come_ != 0) more();
+    release();
     next_ = end_;
 }
 
@@ -148,6 +142,9 @@ void slot_writer::flush() noexcept {
 }
 
 void slot_writer::overflow(const std::byte* bytes, std::size_t count) {
+    // So much comes: the parent makes room for it once, instead of again and again. Before it sees the first byte.
+    const bool much = count >= window_size;
+    if (much) slot_.size = sent_ + static_cast<std::uint64_t>(next_ - begin_) + count;
     if (!streaming_) {
         auto window = std::make_unique_for_overwrite<std::byte[]>(window_size);
         flush();
@@ -159,9 +156,7 @@ void slot_writer::overflow(const std::byte* bytes, std::size_t count) {
     } else {
         flush();
     }
-    if (count >= window_size) {
-        // So much comes: the parent makes room for it once, instead of again and again.
-        slot_.size = sent_ + count;
+    if (much) {
         send(bytes, count);
     } else {
         std::memcpy(next_, bytes, count);

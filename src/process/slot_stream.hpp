@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include "base/short_spin.hpp"
 #include "process/lane.hpp"
-#include "process/short_spin.hpp"
+#include "sys/futex.hpp"
+#include "sys/heap.hpp"
 
 #include <memory>
 
@@ -29,7 +31,7 @@ class worker_port {
     /// Sleeps until `ready()`; the parent wakes us after everything that may change it.
     template <class Ready>
     void wait(Ready ready) noexcept {
-        wait_after([this] { ring(); }, ready);
+        wait_after([this] { ring(); }, ready, no_deadline);
     }
     /// The same between two tasks: the parent is woken only for what it has not been told of.
     template <class Ready>
@@ -40,12 +42,13 @@ class worker_port {
             [this] {
                 if (untold_) ring();
             },
-            ready);
+            ready, monotonic_now() + idle_after);
     }
 
   private:
+    /// When the deadline has passed it is idle, and gives memory back.
     template <class Before, class Ready>
-    void wait_after(Before before_sleep, Ready ready) noexcept {
+    void wait_after(Before before_sleep, Ready ready, std::int64_t deadline) noexcept {
         park_word& parked = lane_.header().worker;
         for (;;) {
             if (ready()) return;
@@ -55,10 +58,13 @@ class worker_port {
                 return;
             }
             before_sleep();
-            sleep();
+            if (sleep(deadline)) continue;
+            return_unused_blocks();
+            deadline = no_deadline;
         }
     }
-    void sleep() noexcept;
+    static constexpr std::int64_t idle_after = 100'000'000; // nanoseconds
+    bool sleep(std::int64_t deadline) noexcept;
     void wake(listener_word::who listener) noexcept;
     /// Gives the bell flags that nobody's file has; returns them.
     static int mark_bell(int bell) noexcept;
@@ -70,21 +76,22 @@ class worker_port {
     short_spin spin_;
 };
 
-/// A task's arguments, as the worker reads them: in the slot's block, or through the ring.
+/// A task's arguments, as the worker reads them, where they lie: in the slot's block, or in the ring.
 class slot_reader final : public byte_reader {
   public:
-    slot_reader(worker_port& port, lane_slot& slot);
+    slot_reader(worker_port& port, lane_slot& slot) noexcept;
     std::uint64_t remaining() const noexcept override;
     /// Reads and forgets what the task left, so that the ring is empty before the next one.
     void drain() noexcept;
 
   private:
     void underflow(std::byte* to, std::size_t count) override;
-    void refill() noexcept;
+    void more() override;
+    void release() noexcept;
 
     worker_port& port_;
-    std::uint64_t to_come_ = 0; // through the ring, not yet taken from it
-    std::unique_ptr<std::byte[]> window_;
+    std::uint64_t to_come_ = 0; // through the ring, not yet seen
+    std::size_t held_ = 0;      // of the ring: the piece that is being read
 };
 
 /// A task's result: into the slot's block while it fits, else through the ring.

@@ -4,10 +4,10 @@
 #include "process/exception_types.hpp"
 #include "process/worker_settings.hpp"
 #include "sys/futex.hpp"
+#include "sys/heap.hpp"
 
 #include <plait/detail/exception_codec.hpp>
 #include <plait/detail/identity.hpp>
-#include <plait/detail/process_entry.hpp>
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -31,12 +31,14 @@ bool worker_tasks::claim(std::uint64_t index, std::int64_t now) noexcept {
     return true;
 }
 
-std::int64_t worker_tasks::finish(lane_slot& slot, std::uint32_t generation) noexcept {
-    const std::int64_t started = slot.started.load(order::relaxed); // ours
-    const std::int64_t now = monotonic_now();
-    slot.elapsed = static_cast<std::uint32_t>(std::min<std::int64_t>(now - started, ~0U));
+void worker_tasks::finish(lane_slot& slot, std::uint32_t generation, std::uint32_t elapsed) noexcept {
+    slot.elapsed = elapsed;
     slot.state.finish(generation);
-    return now;
+}
+
+void worker_tasks::finish(lane_slot& slot, std::uint32_t generation) noexcept {
+    const std::int64_t elapsed = monotonic_now() - slot.started.load(order::relaxed); // ours
+    finish(slot, generation, static_cast<std::uint32_t>(std::min<std::int64_t>(elapsed, ~0U)));
 }
 
 void worker_tasks::respect_hold() noexcept {
@@ -98,6 +100,7 @@ void worker_tasks::call(const lane_slot& slot, byte_reader& in, byte_writer& out
     if ((slot.flags & setup_task) != 0) {
         const worker_settings settings = read_settings(in);
         apply_before_initializer(settings);
+        if (settings.memory_limit == 0 && !identity.drives_loop) keep_large_blocks();
         read_registrations(in);
         if (in.take<std::uint8_t>() != 0) run_code(slot, in, out);
         apply_after_initializer(settings);

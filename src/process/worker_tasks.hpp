@@ -38,8 +38,10 @@ class worker_tasks {
     bool claim(std::uint64_t index, std::int64_t now) noexcept;
     /// The task at the slot, from its arguments to its result, for which the thread waits.
     void perform(lane_slot& slot) noexcept;
-    /// Its result is there, to the last byte. Returns when that was.
-    std::int64_t finish(lane_slot& slot, std::uint32_t generation) noexcept;
+    /// Its result is there, to the last byte.
+    static void finish(lane_slot& slot, std::uint32_t generation, std::uint32_t elapsed) noexcept;
+    /// The same, by its start.
+    static void finish(lane_slot& slot, std::uint32_t generation) noexcept;
 
     /// The descriptors of a task's arguments, which the parent sends when it has seen the claim. They live as long as
     /// `received`.

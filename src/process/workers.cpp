@@ -33,7 +33,7 @@ std::exception_ptr helper_died() noexcept {
 /// A lane's first task: what the worker must know, and the user's initialiser.
 class first_task final : public process_task {
   public:
-    void finished(process_result) noexcept override {}
+    void finished(process_result&&) noexcept override {}
 
   private:
     void released() noexcept override { delete this; }

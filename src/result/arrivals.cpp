@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <plait/detail/arrivals.hpp>
 
-#include "base/parker.hpp"
 #include "base/spin_lock.hpp"
 
-#include <plait/blocking_region.hpp>
+#include <plait/detail/parking_place.hpp>
 #include <utility>
 
 namespace plait::detail {
@@ -66,8 +65,8 @@ struct arrivals::implementation : pooled {
             (first ? last->next_arrived : first) = &n;
             last = &n;
             if (thread) {
-                // Under the lock: the thread takes it before it goes, so its parker outlives this.
-                std::exchange(thread, nullptr)->unpark();
+                // Under the lock: the thread takes it before it goes, so its place outlives this.
+                std::exchange(thread, nullptr)->wake();
             } else if (waiting && waiting->complete()) {
                 task = std::exchange(waiting, nullptr);
                 task->node_ = pop();
@@ -77,13 +76,13 @@ struct arrivals::implementation : pooled {
     }
 
     atomic<std::uint32_t> lock{0};
-    node* first = nullptr;      // guarded by lock: arrived, in order
-    node* last = nullptr;       // guarded by lock
-    parker* thread = nullptr;   // guarded by lock: a thread that sleeps in next()
-    awaiter* waiting = nullptr; // guarded by lock: a task that waits in next_async()
-    node* all = nullptr;        // the consumer's
-    std::size_t pending = 0;    // the consumer's
-    void* spare = nullptr;      // the consumer's: a node's memory, see reserve_one
+    node* first = nullptr;           // guarded by lock: arrived, in order
+    node* last = nullptr;            // guarded by lock
+    parking_place* thread = nullptr; // guarded by lock: a thread that sleeps in next()
+    awaiter* waiting = nullptr;      // guarded by lock: a task that waits in next_async()
+    node* all = nullptr;             // the consumer's
+    std::size_t pending = 0;         // the consumer's
+    void* spare = nullptr;           // the consumer's: a node's memory, see reserve_one
 };
 
 void arrivals::node::fire() noexcept { of.arrive(*this); }
@@ -155,7 +154,7 @@ std::size_t arrivals::next(time_point deadline) {
     // It may be up to this thread to run them. Before anybody can find us here: it may throw.
     for (node* n = self_->all; n && !self_->any(); n = n->next) n->state.before_blocking(deadline);
     for (;;) {
-        parker here;
+        parking_place here;
         node* n = nullptr;
         {
             const spin_guard guard{self_->lock};
@@ -163,12 +162,7 @@ std::size_t arrivals::next(time_point deadline) {
             if (!n) self_->thread = &here;
         }
         if (n) return self_->hand_out(*n);
-        bool woken = false;
-        {
-            const blocking_region elsewhere;
-            woken = here.park_until(deadline); // wake-up: the next arrival finds us under the lock
-        }
-        if (woken) continue;
+        if (here.sleep_until(deadline)) continue; // wake-up: the next arrival finds us under the lock
         {
             const spin_guard guard{self_->lock};
             self_->thread = nullptr;

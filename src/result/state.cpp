@@ -1,11 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <plait/detail/state.hpp>
 
-#include "base/parker.hpp"
-
 #include <future>
-#include <plait/blocking_region.hpp>
 #include <plait/detail/context.hpp>
+#include <plait/detail/parking_place.hpp>
 #include <plait/errors.hpp>
 #include <stdexcept>
 
@@ -15,8 +13,8 @@ namespace {
 // A thread blocked in get() or wait().
 struct blocked_thread final : completion {
     bool claim() noexcept override { return true; }
-    void fire() noexcept override { parker_.unpark(); }
-    parker parker_;
+    void fire() noexcept override { place.wake(); }
+    parking_place place;
 };
 
 } // namespace
@@ -28,14 +26,13 @@ bool state_base::wait_long(time_point deadline) {
         attend();
         if (done()) return true;
     }
-    const blocking_region elsewhere; // other threads of this pool may have to end it
     blocked_thread here;
     if (add_hook(here) == added::ready) return true;
-    // Wake-up: either the completer finds the hook, and unparks, or add_hook has found the result.
-    if (here.parker_.park_until(deadline)) return true;
+    // Wake-up: either the completer finds the hook, and wakes us, or add_hook has found the result.
+    if (here.place.sleep_until(deadline)) return true;
     if (remove_hook(here)) return false;
     // Taken meanwhile: `here` must live until fire() is through.
-    here.parker_.park_until(time_point::max());
+    here.place.sleep();
     return true;
 }
 
@@ -55,7 +52,8 @@ void state_base::before_blocking(time_point deadline) {
 
 void state_base::complete(const std::exception_ptr& error, bool was_cancelled) noexcept {
     if (error && !was_cancelled) return complete_failed();
-    const auto done = word_.complete(was_cancelled ? word_t::cancelled : 0);
+    const auto done =
+        word_.complete(was_cancelled ? word_t::cancelled : 0, [this]() noexcept { return hooks(); });
     if (done.destroy) destroy();
     word_t::fire(done.hooks);
 }
@@ -65,7 +63,7 @@ void state_base::complete_failed() noexcept {
     add_owner();
     keep_handler();
     unread_ = true;
-    const auto done = word_.complete(0);
+    const auto done = word_.complete(0, [this]() noexcept { return hooks(); });
     if (done.dropped) report_unread(); // there is no future that could have taken it
     word_t::fire(done.hooks);
     release_owner();

@@ -3,25 +3,25 @@
 
 namespace plait::this_task {
 
-plait::stop_token stop_token() noexcept { return plait::stop_token{detail::current().scope}; }
+plait::stop_token stop_token() noexcept { return plait::stop_token{detail::task_scope()}; }
 
 void checkpoint() {
-    detail::context* const scope = detail::current().scope;
+    detail::context* const scope = detail::task_scope();
     if (scope && scope->stop_due()) scope->check();
 }
 
 std::chrono::steady_clock::time_point deadline() noexcept {
-    const detail::context* scope = detail::current().scope;
+    const detail::context* scope = detail::task_scope();
     return scope ? scope->deadline : detail::time_point::max();
 }
 
 const char* name() noexcept {
-    const detail::context* scope = detail::current().scope;
-    return scope && !scope->borrows_entry() ? scope->node->name.load(detail::order::relaxed) : nullptr;
+    const detail::context* scope = detail::task_scope();
+    return scope ? scope->node->name.load(detail::order::relaxed) : nullptr;
 }
 
 int attempt() noexcept {
-    const detail::context* scope = detail::current().scope;
+    const detail::context* scope = detail::task_scope();
     return scope ? scope->attempt : 1;
 }
 

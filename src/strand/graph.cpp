@@ -106,7 +106,7 @@ void graph::run_on(in_process_executor& ex, const submit_options& options) {
             "graph::run: it would block the loop that has to run the nodes; write `co_await "
             "g.run_async(loop)` there"};
     future<void> all = ex.submit(options, &run_at_home, core_, &ex);
-    if (detail::current().scope) {
+    if (detail::task_scope()) {
         const auto stop = [&all] { all.cancel(); };
         const stop_callback on_stop{this_task::stop_token(), stop};
         all.wait();

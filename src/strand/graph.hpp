@@ -141,6 +141,7 @@ struct graph_child final : context, pooled {
     worker& started_on;
     end_work end;
     task<> body;
+    task_result<void> result;
     atomic<std::uint32_t> owners{1};
     /// Who comes second goes on with the graph: the strand that started the coroutine, or the coroutine's
     /// end.

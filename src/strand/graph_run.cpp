@@ -276,7 +276,7 @@ graph_run::how graph_run::begin_coroutine(graph_cell& cell) noexcept {
         drop_child(*child);
         return made ? how::ended : how::failed;
     }
-    resume(task_access::prepare(child->body, *child, child->end), *child);
+    resume(task_access::prepare(child->body, child->result, *child, child->end), *child);
     // acq_rel: whoever comes second sees what the first has done.
     if (child->met.exchange(suspended, order::acq_rel) == starting) return how::suspended;
     return end_coroutine(*child) ? how::ended : how::failed;
@@ -300,8 +300,7 @@ void graph_run::child_ended(work& w) noexcept {
 }
 
 bool graph_run::end_coroutine(graph_child& child) noexcept {
-    const outcome<void> result{std::move(task_access::result(child.body))};
-    child.body = {}; // the frame
+    const outcome<void> result = child.result.take_outcome();
     if (!result) fail(result.error(), child.cell);
     drop_child(child);
     return result.has_value();

@@ -294,7 +294,7 @@ bool stream::conclude(transfer& t, bool over, std::coroutine_handle<> h) noexcep
 
 template <stream::attempt Attempt>
 [[gnu::noinline]] bool stream::begin(transfer& t, std::coroutine_handle<> h) noexcept {
-    context* const scope = this_execution.scope;
+    context* const scope = task_scope(this_execution);
     stream* const self = t.stream_;
     if (!scope || !self) {
         t.error_ = scope ? not_a_socket : no_task;

@@ -22,7 +22,7 @@ class caller_stop final : public stop_callback_node {
               static_cast<caller_stop&>(n).run_.cancel();
           }},
           run_{run} {
-        if (context* const scope = current().scope) add_to(*scope);
+        if (context* const scope = task_scope()) add_to(*scope);
     }
     ~caller_stop() { remove(); }
     caller_stop(const caller_stop&) = delete;

@@ -24,11 +24,10 @@ parallel_run::parallel_run(const parallel_plan& plan, std::size_t participants, 
       unit_{plan.items == 0 ? 1 : ((plan.items - 1) >> 31) + 1},
       count_{std::max<std::size_t>(participants, 1)},
       piece_{piece},
-      caller_scope_{current().scope},
+      caller_scope_{task_scope()},
       caller_{&current()},
       participants_{new participant[count_]},
       able_{static_cast<std::uint32_t>(count_)} {
-    if (caller_scope_) caller_scope_->entry(); // the others of us read it
     const std::uint64_t units = (plan.items + unit_ - 1) / unit_;
     for (std::size_t i = 0; i < count_; ++i) {
         participant& p = participants_[i];

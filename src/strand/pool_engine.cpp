@@ -119,15 +119,11 @@ inline pool_engine::wake_order pool_engine::request_wake_for_lane() noexcept {
     return request_wake();
 }
 
-bool pool_engine::post_by_value(posted_slot& s) {
+bool pool_engine::post_by_value(const posted_record& r) {
     const execution& e = this_execution;
-    if (e.worker == this) return false;
-    if (e.scope) {
-        s.parent = e.scope->entry().id.load(order::relaxed);
-        s.deadline = e.scope->deadline;
-    }
+    if (e.scope || e.light || e.worker == this) return false;
     carry_out(lane_of_this_thread().put_on_credit(
-        s, spares_, [this] { enter(post_lane::credit); }, [this] { return request_wake_for_lane(); }));
+        r, spares_, [this] { enter(post_lane::credit); }, [this] { return request_wake_for_lane(); }));
     return true;
 }
 
@@ -151,13 +147,11 @@ void pool_engine::count_in_and_post(work& w) {
         return push_own(queues_[e.slot], {&single, 1});
     }
     if (w.priority_ == normal) {
-        posted_slot s;
-        s.hold(w);
         try {
             return carry_out(lane_of_this_thread().put_on_credit(
-                s, spares_, [this] { enter(post_lane::credit); },
+                posted_record{w}, spares_, [this] { enter(post_lane::credit); },
                 [this] { return request_wake_for_lane(); }));
-        } catch (const std::bad_alloc&) { // no memory for slots
+        } catch (const std::bad_alloc&) { // no memory for words
         }
     }
     enter();
@@ -172,12 +166,10 @@ void pool_engine::post(work& w) noexcept {
     }
     const std::size_t priority = w.unstarted_ ? w.priority_ : 0U;
     if (priority == normal) {
-        posted_slot s;
-        s.hold(w);
         try {
-            return carry_out(
-                lane_of_this_thread().put(s, spares_, [this] { return request_wake_for_lane(); }));
-        } catch (...) { // no memory for slots: into the inbox, which needs none
+            return carry_out(lane_of_this_thread().put(posted_record{w}, spares_,
+                                                       [this] { return request_wake_for_lane(); }));
+        } catch (...) { // no memory for words: into the inbox, which needs none
         }
     }
     wake_order order;
@@ -194,7 +186,7 @@ void pool_engine::post(work& w) noexcept {
 void pool_engine::leave() noexcept {
     const execution& e = this_execution;
     if (e.worker != this) return engine::leave(1);
-    if (++queues_[e.slot].left == largest_batch) count_out(e.slot);
+    if (++queues_[e.slot].left == most_left) count_out(e.slot);
 }
 
 void pool_engine::count_out(unsigned slot) noexcept {
@@ -252,10 +244,10 @@ void pool_engine::thread_main(unsigned slot, bool woken) noexcept {
         }
         unsigned turn = 0;
         for (;;) {
-            if (work* w = next(slot, turn)) {
+            if (work* w = woken ? first_after_sleep(slot, turn) : next(slot, turn)) {
                 if (std::exchange(woken, false)) pass_wake_on();
                 w->run();
-                if (w == &here && ++mine_here.left == largest_batch)
+                if (w == &here && ++mine_here.left == most_left)
                     count_out(slot); // it does not leave by itself
                 if (surplus_.load(order::relaxed) != 0) woken = park(slot);
             } else {
@@ -295,28 +287,27 @@ void pool_engine::refuse_queued() noexcept {
         const spin_guard guard{q.lock};
         q.size.store(q.size.load(order::relaxed) - sort_out(q.queue), order::relaxed);
     }
-    refuse_slots(found);
+    refuse_lanes(found);
     while (work* w = found.pop()) w->run(); // refuses itself
 }
 
-void pool_engine::refuse_slots(work_queue& found) noexcept {
-    slot_claim mine;
-    posted_slot s;
-    s.closure = {}; // GCC 12 does not see that take() fills it
+void pool_engine::refuse_lanes(work_queue& found) noexcept {
+    record_claim mine;
+    posted_record r;
     const auto empty_claim = [&] {
-        while (mine.take(s, spares_)) {
-            if (s.run) {
+        while (mine.take(r, spares_)) {
+            if (r.kind()) {
                 posted::end(*this, refusal());
                 continue;
             }
-            found.push(*s.held());
+            found.push(*r.held());
         }
     };
     for (std::size_t i = 0; i < slots_.load(order::relaxed); ++i)
         while (queues_[i].claim.steal_into(mine)) empty_claim();
     bool more = false;
     for (post_lane& l : lanes_)
-        while (l.claim_into(mine, spares_, largest_claim, 1, more)) empty_claim();
+        while (l.claim_into(mine, spares_, largest_claim, more)) empty_claim();
 }
 
 void pool_engine::request_stop() noexcept {

@@ -23,8 +23,8 @@ unsigned number_this_thread() noexcept;
 
 /// The threads behind thread_pool.
 ///
-/// What is posted from outside goes into lanes of slots (see post_lane), each thread's into one of them; a
-/// worker claims some slots, and others steal half of what is left of a claim. What has a priority, and steps
+/// What is posted from outside goes into lanes of records (see post_lane), each thread's into one of them; a
+/// worker claims some of them, and others steal half of what is left of a claim. What has a priority, and steps
 /// of tasks that are under way, go into the inbox, under `lock_`. A worker that looks for some moves the
 /// whole inbox behind what is in the injector, which takes no time however long it is, and then, under
 /// `injected_lock_` alone, a batch to its own queue. What a worker posts goes to that queue, what it forks to
@@ -64,9 +64,9 @@ class pool_engine final : public engine {
                 unhandled_handler handler);
 
     void post(work& w) noexcept override;
-    /// Enters and posts a function. False, for one of its own threads: what that posts goes to its own queue.
-    /// Throws shutdown_error, bad_alloc.
-    bool post_by_value(posted_slot& s);
+    /// Enters and posts a function. False if a task posts it: there is more to know of it, and what one of the
+    /// pool's own threads posts goes to that one's queue. Throws shutdown_error, bad_alloc.
+    bool post_by_value(const posted_record& r);
     /// Enters and posts a function that is to be counted in. Throws shutdown_error; bad_alloc never.
     void count_in_and_post(work& w);
     void leave() noexcept override;
@@ -90,7 +90,8 @@ class pool_engine final : public engine {
     static constexpr std::size_t priorities = 3, normal = 1;
     static constexpr std::size_t most_spares = 256;
     static constexpr std::uint32_t largest_batch = 32;
-    static constexpr std::uint32_t largest_claim = 64;
+    static constexpr std::uint32_t largest_claim = 128; // words
+    static constexpr std::uint32_t most_left = 256;     // before they are counted out
     static constexpr unsigned own_share = 61; // turns before a look at the lanes, whatever is at hand
     static constexpr unsigned high_share =
         16; // turns while something waits before the lowest priority has its own
@@ -103,9 +104,11 @@ class pool_engine final : public engine {
         std::uint32_t left = 0;          // tasks that have ended here, still to be counted out
         std::uint32_t in_a_row = 0;      // turns while something waits in the injector
         std::uint32_t next_lane = 0;     // to look into
+        std::uint32_t last_lane = 0;     // where something was
+        bool caught_up = false;          // its last claim was not as large as it may be
         atomic<std::uint32_t> parked{0}; // a spare thread sleeps here
         fork_deque forks;
-        slot_claim claim;
+        record_claim claim;
         posted_here* here = nullptr; // where it runs what it takes from its claim
     };
     enum class wake : unsigned char { nobody, sleeper, parked, fresh };
@@ -122,11 +125,12 @@ class pool_engine final : public engine {
     void start_thread(unsigned slot, bool woken);
 
     work* next(unsigned slot, unsigned& turn) noexcept;
+    work* first_after_sleep(unsigned slot, unsigned& turn) noexcept;
     work* take_own(unsigned slot) noexcept;
     work* take_claimed(local_queue& mine) noexcept;
     work* take_from_lanes(unsigned slot) noexcept;
     bool claim_more(unsigned slot) noexcept;
-    void refuse_slots(work_queue& found) noexcept;
+    void refuse_lanes(work_queue& found) noexcept;
     enum class order_of_turn : unsigned char { highest, highest_first, lowest_first };
     work* take_injected(unsigned slot, order_of_turn turn) noexcept;
     bool anything_injected() const noexcept {

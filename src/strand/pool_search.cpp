@@ -3,13 +3,16 @@
 #include "strand/pool_engine.hpp"
 
 #include <algorithm>
+#include <thread>
+#include <utility>
 
 namespace plait::detail {
 
-// The next slot of the worker's claim.
+// The next record of the worker's claim.
 inline work* pool_engine::take_claimed(local_queue& mine) noexcept {
-    if (!mine.claim.take(mine.here->slot, spares_)) return nullptr;
-    return mine.here->slot.run ? mine.here : mine.here->slot.held();
+    posted_record& r = mine.here->record;
+    if (!mine.claim.take(r, spares_)) return nullptr;
+    return r.kind() ? mine.here : r.held();
 }
 
 work* pool_engine::take_own(unsigned slot) noexcept {
@@ -70,16 +73,21 @@ work* pool_engine::take_from_lanes(unsigned slot) noexcept {
     return claim_more(slot) ? take_claimed(queues_[slot]) : nullptr; // a thief may have been quicker
 }
 
-// Slots of a lane, beginning with another one each time.
+// Records of a lane, beginning with another one each time: all that there are, since others can halve a claim.
+//
+// Who has caught up with those who post lets them get ahead a little first, on its own processor if they wait for one.
+// At their heels it would take every task by itself, and for each they would have to fetch back the lines that it has
+// just looked at, for several times what the task costs.
 bool pool_engine::claim_more(unsigned slot) noexcept {
     local_queue& mine = queues_[slot];
     const std::size_t lanes = lanes_.size();
-    const auto shares = static_cast<std::uint32_t>(2 * workers_);
+    if (std::exchange(mine.caught_up, false)) std::this_thread::yield();
     for (std::size_t i = 0; i < lanes; ++i) {
         bool more = false;
-        if (!lanes_[mine.next_lane++ & (lanes - 1)].claim_into(mine.claim, spares_, largest_claim, shares,
-                                                               more))
-            continue;
+        const std::uint32_t at = mine.next_lane++;
+        if (!lanes_[at & (lanes - 1)].claim_into(mine.claim, spares_, largest_claim, more)) continue;
+        mine.last_lane = at;
+        mine.caught_up = !more;
         if (more && sleepers_.load(order::relaxed) != 0) wake_one(); // as in steal_queued()
         return true;
     }
@@ -128,6 +136,16 @@ work* pool_engine::steal_queued(unsigned slot) noexcept {
         return taken[0];
     }
     return nullptr;
+}
+
+// After a sleep: nothing is left of what it had, and what it was woken for most likely is where something was before.
+work* pool_engine::first_after_sleep(unsigned slot, unsigned& turn) noexcept {
+    local_queue& mine = queues_[slot];
+    mine.next_lane = mine.last_lane;
+    if (!anything_injected())
+        if (claim_more(slot))
+            if (work* w = take_claimed(mine)) return w;
+    return next(slot, turn);
 }
 
 work* pool_engine::next(unsigned slot, unsigned& turn) noexcept {

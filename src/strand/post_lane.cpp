@@ -5,34 +5,34 @@
 
 namespace plait::detail {
 
-slot_chunk::range slot_chunk::claim(std::uint32_t most, std::uint32_t shares) noexcept {
+record_chunk::range record_chunk::claim(std::uint32_t most) noexcept {
     std::uint64_t head = head_.load(order::acquire);
     // seq_cst: for a thread that is about to sleep this is its last look; see put().
     const std::uint64_t tail = tail_.load(order::seq_cst);
-    if ((head ^ tail) > slot_mask || head >= tail) return {};
+    if ((head ^ tail) > position_mask || head >= tail) return {};
     const auto ready = static_cast<std::uint32_t>(tail - head);
-    const std::uint32_t n = std::clamp(ready / shares, 1U, most);
+    const auto begin = static_cast<std::uint32_t>(head & position_mask);
+    const std::uint32_t n = ready <= most ? ready : ((begin + most) & ~(block - 1)) - begin;
     if (!head_.compare_exchange(head, head + n, order::acq_rel, order::relaxed)) return {};
-    const auto begin = static_cast<std::uint32_t>(head & slot_mask);
     return {begin, begin + n, ready != n};
 }
 
-bool slot_chunk::empty() const noexcept {
+bool record_chunk::empty() const noexcept {
     const std::uint64_t head = head_.load(order::acquire);
     return head >= tail_.load(order::seq_cst);
 }
 
-slot_chunk& spare_chunks::take() {
-    slot_chunk* c = nullptr;
+record_chunk& spare_chunks::take() {
+    record_chunk* c = nullptr;
     {
         const spin_guard guard{lock_};
         if (first_) {
             c = std::exchange(first_, first_->spare_next);
-            --count_;
+            count_.store(count_.load(order::relaxed) - 1, order::relaxed);
         }
     }
     if (!c) {
-        auto made = std::make_unique<slot_chunk>();
+        auto made = std::make_unique<record_chunk>();
         c = made.get();
         const spin_guard guard{lock_};
         all_.push_back(std::move(made));
@@ -46,27 +46,29 @@ slot_chunk& spare_chunks::take() {
     return *c;
 }
 
-void spare_chunks::give(slot_chunk& c) noexcept {
+void spare_chunks::give(record_chunk& c) noexcept {
+    // Not under the lock, since those who post would wait for free(). relaxed: a few more do not matter.
+    if (count_.load(order::relaxed) >= most_open) c.close();
     const spin_guard guard{lock_};
-    if (count_ >= most_open) c.close();
     c.spare_next = std::exchange(first_, &c);
-    ++count_;
+    count_.store(count_.load(order::relaxed) + 1, order::relaxed);
 }
 
-// There is nothing left of it. Told of once for a claim, not for every slot.
-bool slot_claim::give_up(spare_chunks& spares) noexcept {
+// There is nothing left of it. Told of once for a claim, not for every record.
+bool record_claim::give_up(spare_chunks& spares) noexcept {
     if (const std::uint32_t n = std::exchange(read_, 0); n != 0 && chunk_->done(n)) spares.give(*chunk_);
     return false;
 }
 
-bool slot_claim::steal_into(slot_claim& mine) noexcept {
+bool record_claim::steal_into(record_claim& mine) noexcept {
     std::uint64_t word = word_.load(order::seq_cst);
     for (;;) {
         const std::uint32_t begin = begin_of(word);
         const std::uint32_t end = end_of(word);
         if (begin == end) return false;
-        const std::uint32_t middle = begin + (end - begin + 1) / 2;
-        slot_chunk& c = chunk_of(word);
+        // `begin` is the owner's to change: no record can lie across what is rounded up.
+        const std::uint32_t middle = std::min(record_chunk::block_from((begin + end + 1) / 2), end);
+        record_chunk& c = chunk_of(word);
         if (!word_.compare_exchange(word, pack(c, middle, end), order::acq_rel, order::relaxed)) continue;
         mine.set(c, begin, middle);
         return true;
@@ -75,18 +77,18 @@ bool slot_claim::steal_into(slot_claim& mine) noexcept {
 
 // Under lock_.
 void post_lane::extend(spare_chunks& spares) {
-    slot_chunk& more = spares.take();
+    record_chunk& more = spares.take();
     if (last_)
         last_->link(more);
     else
-        first_.store(&more, order::seq_cst); // as in slot_chunk::put()
+        first_.store(&more, order::seq_cst); // as in record_chunk::put()
     last_ = &more;
 }
 
-bool post_lane::claim_into(slot_claim& mine, spare_chunks& spares, std::uint32_t most, std::uint32_t shares,
+bool post_lane::claim_into(record_claim& mine, spare_chunks& spares, std::uint32_t most,
                            bool& more) noexcept {
-    for (slot_chunk* c = first_.load(order::acquire); c;) {
-        const slot_chunk::range r = c->claim(most, shares);
+    for (record_chunk* c = first_.load(order::acquire); c;) {
+        const record_chunk::range r = c->claim(most);
         if (r.begin != r.end) {
             mine.set(*c, r.begin, r.end);
             more = r.more || c->next();
@@ -101,13 +103,13 @@ bool post_lane::claim_into(slot_claim& mine, spare_chunks& spares, std::uint32_t
     return false;
 }
 
-// Of a chunk all of whose slots are claimed; gives the next one, if there is one. Under a lock, since by an
+// Of a chunk all of whose words are claimed; gives the next one, if there is one. Under a lock, since by an
 // exchange of first_ alone a thread that was held up could take a chunk's next life for this one.
-slot_chunk* post_lane::leave_behind(slot_chunk& c, spare_chunks& spares) noexcept {
-    slot_chunk* next = nullptr;
+record_chunk* post_lane::leave_behind(record_chunk& c, spare_chunks& spares) noexcept {
+    record_chunk* next = nullptr;
     {
         const spin_guard guard{moving_};
-        slot_chunk* const first = first_.load(order::relaxed);
+        record_chunk* const first = first_.load(order::relaxed);
         if (first != &c) return first; // somebody else has
         next = c.next();
         if (!c.exhausted() || !next) return nullptr;
@@ -118,7 +120,7 @@ slot_chunk* post_lane::leave_behind(slot_chunk& c, spare_chunks& spares) noexcep
 }
 
 bool post_lane::empty() const noexcept {
-    const slot_chunk* const c = first_.load(order::seq_cst);
+    const record_chunk* const c = first_.load(order::seq_cst);
     return !c || (c->empty() && !(c->exhausted() && c->next()));
 }
 

@@ -17,7 +17,7 @@ void move_awaiter::await_suspend(std::coroutine_handle<> h) {
     handle_ = h;
     scope_ = &running_scope();
     scope_->home = to_;
-    task_node& entry = scope_->entry();
+    task_node& entry = *scope_->node;
     entry.awaits.store("resume_on", order::relaxed);
     entry.state.store(task_state::waiting, order::release);
     to_->post(*this); // from here on the task may run there

@@ -62,7 +62,9 @@ std::size_t thread_pool::concurrency() const noexcept { return self_->engine->si
 
 detail::worker& thread_pool::pick() { return *worker_; }
 
-bool thread_pool::post_by_value(detail::posted_slot& slot) { return self_->engine->post_by_value(slot); }
+bool thread_pool::post_by_value(const detail::posted_record& record) {
+    return self_->engine->post_by_value(record);
+}
 
 detail::worker* thread_pool::counting_queue() {
     self_->engine->refuse_if_closed(); // before the function is moved

@@ -136,14 +136,19 @@ thread& execution::new_thread(const char* name, thread_body body) {
 void execution::thread_main(void* self) {
     thread& t = *static_cast<thread*>(self);
     execution& e = *running;
+    const auto thrown = [&t] {
+        return "an exception left " + (t.id == 0 ? std::string{"the test"} : "thread '" + t.name + "'");
+    };
+    std::string failure;
     try {
         t.body.run(t.body.self);
     } catch (const std::exception& x) {
-        e.fail("an exception left " + (t.id == 0 ? "the test" : "thread '" + t.name + "'") + ": " + x.what(),
-               {});
+        failure = thrown() + ": " + x.what();
     } catch (...) {
-        e.fail("an exception left " + (t.id == 0 ? std::string{"the test"} : "thread '" + t.name + "'"), {});
+        failure = thrown();
     }
+    // Out of the handlers: from here nothing comes back, and the exception would never be freed.
+    if (!failure.empty()) e.fail(std::move(failure), {});
     t.body.destroy(t.body.self);
     e.end_thread(t);
 }

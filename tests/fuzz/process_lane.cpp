@@ -11,6 +11,8 @@
 #include "process/death_report.hpp"
 #include "process/parent_lane.hpp"
 
+#include <plait/detail/process_job.hpp>
+
 namespace {
 
 using plait::detail::parent_lane;
@@ -25,7 +27,13 @@ class some_task final : public plait::detail::process_task {
         const std::vector<char> content(size, 'a');
         arguments.append(content.data(), content.size());
     }
-    void finished(plait::detail::process_result) noexcept override {}
+    void finished(plait::detail::process_result&&) noexcept override {}
+    plait::detail::sink_owner make_sink(const std::byte* head, std::uint64_t announced) override {
+        std::uint64_t count = 0;
+        std::memcpy(&count, head, sizeof(count));
+        if (count != announced - sizeof(count)) return {};
+        return plait::detail::sink_owner{new plait::detail::bulk_sink<std::vector<char>>{count}};
+    }
 
   private:
     void released() noexcept override { delete this; }

@@ -79,22 +79,40 @@ TEST(Model, Deque_PushesBetweenPopsAndSteals) {
     });
 }
 
-TEST(Model, Deque_TheNewestIsWhatPopGivesOrIsStolen) {
-    explored("deque: look at the newest and pop, against two steals", [] {
+TEST(Model, Deque_WhatIsPoppedByItsAddressIsTakenOnce) {
+    explored("deque: pop by address, against two steals", [] {
         deque<item> d;
         std::array<item, 2> items;
         for (item& i : items) push(d, i);
-        check(d.newest() == &items[1], "nobody has taken it");
+        check(!d.pop_if(items[0]), "another one is on top");
         thread thief{"thief", [&d] {
                          for (int n = 0; n < 2; ++n)
                              if (item* i = d.steal()) i->take();
                      }};
-        for (int n = 0; n < 2; ++n) {
-            item* const newest = d.newest();
-            item* const popped = newest ? d.pop() : nullptr;
-            check(!popped || popped == newest, "pop gives another one than was on top");
-            if (popped) popped->take();
-        }
+        for (item* i : {&items[1], &items[0]})
+            if (d.pop_if(*i)) i->take();
+        thief.join();
+        while (item* i = d.pop()) i->take();
+        for (const item& i : items) check(i.taken == 1, "an item was lost");
+    });
+}
+
+TEST(Model, Deque_WhatIsPoppedAtItsPositionIsThatItem) {
+    explored("deque: pop by position, against two steals", [] {
+        deque<item> d;
+        std::array<item, 3> items;
+        push(d, items[0]);
+        thread thief{"thief", [&d] {
+                         for (int n = 0; n < 2; ++n)
+                             if (item* i = d.steal()) i->take();
+                     }};
+        const std::int64_t second = d.position();
+        push(d, items[1]);
+        const std::int64_t third = d.position();
+        push(d, items[2]);
+        check(!d.pop_at(second), "another one is on top");
+        if (d.pop_at(third)) items[2].take();
+        if (d.pop_at(second)) items[1].take();
         thief.join();
         while (item* i = d.pop()) i->take();
         for (const item& i : items) check(i.taken == 1, "an item was lost");

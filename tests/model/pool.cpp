@@ -2,16 +2,16 @@
 // The pool's threads: whatever is posted is run, once; nobody sleeps while there is work; shutdown ends.
 // with: strand/pool_engine strand/pool_search strand/pool_blocking strand/engine strand/post_lane strand/failures
 // small: strand/pool_engine.hpp most_spares = 256 -> most_spares = 1
-// small: strand/post_lane.hpp size = 511 -> size = 3
+// small: strand/post_lane.hpp block = 32, blocks = 31 -> block = 2, blocks = 2
 // with: coro/fork coro/group coro/posted coro/job strand/worker_local
 #include "tasks.hpp"
 
 #include <plait/detail/posted.hpp>
 #include <plait/errors.hpp>
 
-#include "base/parker.hpp"
 #include "shadow/std_threads.hpp"
 #include "strand/pool_engine.hpp"
+#include "sys/futex.hpp"
 #undef thread
 #undef mutex
 
@@ -43,8 +43,7 @@ struct pool {
 
     template <class F>
     void post(F fn) {
-        plait::detail::posted_slot s = plait::detail::by_value(fn, std::source_location::current());
-        engine->post_by_value(s);
+        engine->post_by_value(plait::detail::posted_as<F>::record(fn));
     }
     void shutdown() {
         engine->close();
@@ -118,20 +117,35 @@ TEST(Model, Pool_TwoWorkersShareWhatIsPosted) {
     EXPECT_TRUE(r) << r.story();
 }
 
+// Waited for by a thread of the pool that does not say so: nobody takes its place.
+class flag {
+  public:
+    void raise() noexcept {
+        up_.store(1, plait::detail::order::release);
+        plait::detail::futex_wake(up_.address());
+    }
+    void wait() const noexcept {
+        while (up_.load(plait::detail::order::acquire) == 0) plait::detail::futex_wait(up_.address(), 0);
+    }
+
+  private:
+    plait::detail::atomic<std::uint32_t> up_{0};
+};
+
 // A low one goes another way than what is posted, and is looked for later: its worker may be held up before.
 struct low_one : plait::detail::work {
-    low_one(pool_engine& e, plait::detail::parker& p) noexcept : work{&told}, engine{e}, ran{p} {
+    low_one(pool_engine& e, flag& f) noexcept : work{&told}, engine{e}, ran{f} {
         unstarted_ = true;
         priority_ = 2;
     }
     static void told(work& w) noexcept {
         low_one& self = static_cast<low_one&>(w);
         pool_engine& engine = self.engine;
-        self.ran.unpark();
+        self.ran.raise();
         engine.leave();
     }
     pool_engine& engine;
-    plait::detail::parker& ran;
+    flag& ran;
 };
 
 // The second wake comes while the first is under way; who receives that is held up until the other has run.
@@ -139,11 +153,11 @@ TEST(Model, Pool_ASwallowedWakeIsPassedOn) {
     plait::testing::model::swap_with_thread(&plait::detail::current(), sizeof(plait::detail::execution));
     const plait::testing::exploration r = plait::testing::explore(
         {.name = "pool: a task that waits for another one", .random_schedules = 3000, .seed = 7}, [] {
-            plait::detail::parker ran;
+            flag ran;
             pool p{2};
             low_one second{*p.engine, ran};
             p.engine->engine::enter();
-            p.post([&ran] { ran.park(); });
+            p.post([&ran] { ran.wait(); });
             p.engine->post(second);
             p.shutdown();
         });

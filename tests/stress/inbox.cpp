@@ -4,9 +4,10 @@
 // The inbox with its two ways to sleep: nothing is lost, nothing comes twice, each producer's order holds,
 // and a consumer that slept is woken exactly once. A lost wake-up is a test that does not end.
 #include "base/inbox.hpp"
-#include "base/parker.hpp"
 #include "support/sanitizer.hpp"
 #include "sys/futex.hpp"
+
+#include <plait/detail/parking_place.hpp>
 
 #include <gtest/gtest.h>
 
@@ -90,9 +91,9 @@ TEST(InboxStress, AConsumerThatSleepsOnTheWordItselfMissesNothing) {
     EXPECT_GT(sleeps, 0);
 }
 
-TEST(InboxStress, AConsumerThatIsWokenThroughAParkerIsWokenOnceForEachSleep) {
+TEST(InboxStress, AConsumerThatIsWokenInAParkingPlaceIsWokenOnceForEachSleep) {
     inbox<node> box;
-    parker bed;
+    parking_place bed;
     std::atomic<long> wakes{0};
     std::vector<nodes> all = make_nodes();
     received got;
@@ -101,7 +102,7 @@ TEST(InboxStress, AConsumerThatIsWokenThroughAParkerIsWokenOnceForEachSleep) {
     auto threads = start_producers(all, [&](node& n) {
         if (!box.push(n)) return;
         wakes.fetch_add(1, std::memory_order_relaxed);
-        bed.unpark();
+        bed.wake();
     });
     while (!got.all()) {
         if (node* n = box.take()) {
@@ -112,8 +113,8 @@ TEST(InboxStress, AConsumerThatIsWokenThroughAParkerIsWokenOnceForEachSleep) {
         // Every other time it gets up by itself, just when a producer may come.
         const bool impatient = ++round % 2 == 0;
         const auto soon = std::chrono::steady_clock::now() + std::chrono::microseconds{round % 20};
-        if (!bed.park_until(impatient ? soon : time_point::max()) && !box.wake_up()) continue; // nobody came
-        bed.park(); // at once, or as soon as the producer who found us asleep has got so far
+        if (!bed.sleep_until(impatient ? soon : time_point::max()) && !box.wake_up()) continue; // nobody came
+        bed.sleep(); // at once, or as soon as the producer who found us asleep has got so far
         bed.reset();
         ++owed;
     }

@@ -293,6 +293,7 @@ void die_sometimes(int n) {
 /// All that a pool does, for ever.
 int busy(const char* seed) {
     const int kind = std::atoi(seed);
+    const plait::program as_well{0, nullptr, {.keep_helper = kind % 3 == 2}};
     for (int round = 0;; ++round) {
         process_pool pool{{.workers = 1 + (kind + round) % 3,
                            .loop = kind % 4 == 1,

@@ -166,6 +166,60 @@ void encode(byte_writer& out, const T& value) {
     }
 }
 
+/// Elements of a vector, from bytes that come in pieces of any size.
+template <class T>
+struct bulk_reader {
+    using element = typename T::value_type;
+
+    explicit bulk_reader(std::uint64_t size) {
+        value.reserve(static_cast<std::size_t>(size));
+        prepare_large(value.data(), static_cast<std::size_t>(size) * sizeof(element));
+    }
+    // Never by resize(), which would touch all of it once more, to zero it.
+    void append(const std::byte* bytes, std::size_t count) {
+        if (begun != 0) { // the rest of the element that the piece before has begun
+            const std::size_t rest = std::min(count, sizeof(element) - begun);
+            std::memcpy(raw + begun, bytes, rest);
+            begun += rest;
+            bytes += rest;
+            count -= rest;
+            if (begun != sizeof(element)) return;
+            take(raw, 1);
+            begun = 0;
+        }
+        const std::size_t whole = count / sizeof(element);
+        if (reinterpret_cast<std::uintptr_t>(bytes) % alignof(element) == 0) {
+            take(bytes, whole);
+        } else {
+            for (std::size_t done = 0; done < whole;) { // by way of the cache
+                const std::size_t some = std::min(whole - done, at_once);
+                std::memcpy(raw, bytes + done * sizeof(element), some * sizeof(element));
+                take(raw, some);
+                done += some;
+            }
+        }
+        begun = count - whole * sizeof(element);
+        if (begun != 0) std::memcpy(raw, bytes + whole * sizeof(element), begun);
+    }
+
+    /// What it was given.
+    void write(byte_buffer& into) const {
+        into.append(value.data(), value.size() * sizeof(element));
+        into.append(raw, begun);
+    }
+
+    T value;
+
+  private:
+    void take(const std::byte* bytes, std::size_t count) {
+        const element* const first = std::launder(reinterpret_cast<const element*>(bytes));
+        value.insert(value.end(), first, first + count);
+    }
+    static constexpr std::size_t at_once = std::max<std::size_t>(1, 4096 / sizeof(element));
+    alignas(element) std::byte raw[at_once * sizeof(element)]; // NOLINT: an array
+    std::size_t begun = 0;                                     // bytes of an element, in `raw`
+};
+
 template <class T>
 T decode(byte_reader& in) {
     if constexpr (std::is_same_v<T, bool>) {
@@ -178,20 +232,15 @@ T decode(byte_reader& in) {
         using element = typename T::value_type;
         const auto size = in.take<std::uint64_t>();
         in.expect(size, sizeof(element));
-        T value;
-        value.reserve(static_cast<std::size_t>(size));
-        prepare_large(value.data(), static_cast<std::size_t>(size) * sizeof(element));
-        // In pieces that stay in the cache: resize() would touch all of it once more, to zero it.
-        constexpr std::size_t piece = std::max<std::size_t>(1, 16384 / sizeof(element));
-        alignas(element) std::byte raw[piece * sizeof(element)];
-        for (std::uint64_t left = size; left != 0;) {
-            const std::size_t count = static_cast<std::size_t>(std::min<std::uint64_t>(left, piece));
-            in.read(raw, count * sizeof(element));
-            const element* first = std::launder(reinterpret_cast<const element*>(raw));
-            value.insert(value.end(), first, first + count);
+        bulk_reader<T> bulk{size};
+        for (std::uint64_t left = size * sizeof(element); left != 0;) {
+            const auto [bytes, count] =
+                in.look(static_cast<std::size_t>(std::min<std::uint64_t>(left, ~std::size_t{0})));
+            bulk.append(bytes, count);
+            in.skip(count);
             left -= count;
         }
-        return value;
+        return std::move(bulk.value);
     } else {
         T value{};
         input_archive archive{in};

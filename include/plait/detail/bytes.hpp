@@ -166,6 +166,13 @@ class [[gnu::visibility("default")]] byte_reader {
         read(&value, sizeof(T));
         return value;
     }
+    /// The next bytes as they lie there, at most `count` of them and at least one, where there are any; `skip` uses them up.
+    std::pair<const std::byte*, std::size_t> look(std::size_t count) {
+        if (next_ == end_) more();
+        const auto here = static_cast<std::size_t>(end_ - next_);
+        return {next_, count < here ? count : here};
+    }
+    void skip(std::size_t count) noexcept { next_ += count; }
     /// Bytes that are still to come: the bound for every length that is read.
     virtual std::uint64_t remaining() const noexcept = 0;
     /// Throws if fewer than `count` elements of `size` bytes can follow: a damaged length must not become a
@@ -182,6 +189,8 @@ class [[gnu::visibility("default")]] byte_reader {
   protected:
     ~byte_reader() = default;
     virtual void underflow(std::byte* to, std::size_t count) = 0;
+    /// What was seen is used up: sets the next piece, or throws.
+    virtual void more() = 0;
     [[noreturn]] static void ended_early();
 
     const std::byte* next_ = nullptr;
@@ -219,6 +228,7 @@ class [[gnu::visibility("default")]] memory_reader final : public byte_reader {
 
   private:
     void underflow(std::byte* to, std::size_t count) override;
+    void more() override;
 };
 
 /// A handle mentions its descriptor: it goes to the list of whoever writes. Throws logic_error where only

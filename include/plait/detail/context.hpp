@@ -6,6 +6,7 @@
 #include <plait/detail/atomic.hpp>
 #include <plait/detail/registry.hpp>
 #include <plait/detail/worker.hpp>
+#include <utility>
 
 namespace plait::detail {
 
@@ -33,8 +34,28 @@ class stop_callback_node;
 ///
 /// From W on, a wait can be found by cancellers and completers on any thread; see `waiter` for who wins.
 class [[gnu::visibility("default")]] context {
+    friend class stop_callback_node;
+    static constexpr std::uintptr_t word_idle = 0, word_stopped = 1, word_held = 2, word_parked = 3;
+
+    atomic<std::uintptr_t> slot_{word_idle};
+    stop_callback_node* callbacks_ = nullptr; // guarded by callbacks_lock_
+    atomic<std::uint32_t> callbacks_lock_{0};
+
   public:
-    context() noexcept {}
+    context() noexcept
+        : home{nullptr},
+          node{nullptr},
+          deadline{time_point::max()},
+          overdue_at{time_point::max()},
+          attempt{1},
+          previous{nullptr},
+          next{nullptr},
+          up_{nullptr},
+          held_waiter_{nullptr} {}
+    /// A light one: that of a fork, of which most only compute. It can be stopped; the rest is made by `f` when
+    /// the task first asks for its scope (see task_scope), or one that it waits for does.
+    using function = void(context&) noexcept;
+    explicit context(function* f) noexcept : enter{f} {} // NOLINT(*-member-init)
 
     /// Stops this scope and every scope that it waits for, depth first, without recursion. Idempotent.
     /// Threads:  any, as long as the scope has not ended.
@@ -68,36 +89,32 @@ class [[gnu::visibility("default")]] context {
     /// timer cannot fire, and the look itself stops the scope.
     bool stop_due() noexcept { return stopped() || (overdue_at != time_point::max() && stop_if_overdue()); }
 
-    worker* home = nullptr;    // where the task runs; changed by the task itself alone (resume_on)
-    task_node* node = nullptr; // its entry in the registry, or its caller's
-
-    /// Its entry, for whoever writes there or creates a child: made, if there is none yet. By the task.
-    task_node& entry() noexcept {
-        if (enter) [[unlikely]]
-            enter(*this);
-        return *node;
+    // acquire: pairs with whole(): the rest is seen whole.
+    bool light() const noexcept { return enter.load(order::acquire) != nullptr; }
+    void make_whole() noexcept {
+        if (function* const f = enter.load(order::acquire)) f(*this);
     }
-    /// It has none yet, and `node` is that of a task that it is part of.
-    bool borrows_entry() const noexcept { return enter != nullptr; }
+    /// The rest is there.
+    void whole() noexcept { enter.store(nullptr, order::release); }
     /// The task has reached that await.
     void note(std::source_location at) noexcept {
         site = at;
-        if (!enter) node->at = at;
+        if (!light()) node->at = at;
     }
-    void (*enter)(context&) noexcept = nullptr; // gives it one; see join
     std::source_location site{};
-    time_point deadline = time_point::max();
-    time_point overdue_at = time_point::max(); // see stop_due()
-    int attempt = 1;
+    atomic<function*> enter{nullptr}; // makes it whole; see join and fork_group
 
-    context* previous =
-        nullptr; // links of the list that remembers it: an executor's roots, a group's children
-    context* next = nullptr;
+    // Of a whole one:
+    worker* home;    // where the task runs; changed by the task itself alone (resume_on)
+    task_node* node; // its entry in the registry, or its caller's
+    time_point deadline;
+    time_point overdue_at; // see stop_due()
+    int attempt;
+
+    context* previous; // links of the list that remembers it: an executor's roots, a group's children
+    context* next;
 
   private:
-    friend class stop_callback_node;
-    static constexpr std::uintptr_t word_idle = 0, word_stopped = 1, word_held = 2, word_parked = 3;
-
     bool stop_if_overdue() noexcept;
     static void continue_stop(work& handover) noexcept;
     static void stop_from(context* first, context* held) noexcept;
@@ -105,9 +122,8 @@ class [[gnu::visibility("default")]] context {
     void release(waiter& w, bool post) noexcept;
     void run_callbacks() noexcept;
 
-    atomic<std::uintptr_t> slot_{word_idle};
-    context* up_ = nullptr;         // while held: the held scope that this one was reached from
-    waiter* held_waiter_ = nullptr; // while held: W
+    context* up_;         // while held: the held scope that this one was reached from
+    waiter* held_waiter_; // while held: W
     struct handover : work {
         explicit handover(context& c) noexcept : work{&continue_stop}, self{c} {}
         context& self;
@@ -115,9 +131,6 @@ class [[gnu::visibility("default")]] context {
     union {                 // made when it is needed
         handover handover_; // carries `held` to the only worker that may unlink W
     };
-
-    atomic<std::uint32_t> callbacks_lock_{0};
-    stop_callback_node* callbacks_ = nullptr; // guarded by callbacks_lock_
 };
 
 /// A suspended wait: of a coroutine for a future, a timer, a socket, its children, ...
@@ -137,7 +150,7 @@ class [[gnu::visibility("default")]] waiter : public work {
 
     /// Takes a place in the running task's scope. False: the scope is stopped; do not suspend. Throws
     /// logic_error outside of a task.
-    /// `what` it waits for, in its entry; null: that stays as it is.
+    /// `what` it waits for, in its entry.
     bool arm(std::coroutine_handle<> h, const char* what, worker* bound = nullptr);
 
     /// Under the structure's lock: from now on completers may find it. False: cancelled meanwhile; do not
@@ -198,6 +211,12 @@ class [[gnu::visibility("default")]] waiter : public work {
     // For a structure whose lock guards the word too, since its `withdraw` takes it: these are called under
     // that lock, and need no atomic read-modify-write of the word.
 
+    /// In a light scope, in whose slot it is put only when that is made whole.
+    void arm_light(context& scope, std::coroutine_handle<> h) noexcept {
+        scope_ = &scope;
+        handle_ = h.address();
+        bound_ = nullptr;
+    }
     bool arm_in(context& scope, std::coroutine_handle<> h, const char* what) noexcept {
         return arm_as(stage::arming, scope, h, what, nullptr);
     }
@@ -247,18 +266,25 @@ inline bool waiter::arm_as(stage s, context& scope, std::coroutine_handle<> h, c
     handle_ = h.address();
     bound_ = bound;
     word_.store(s, order::relaxed);
-    task_node* const node = what ? &scope.entry() : nullptr;
-    if (node) {
-        node->awaits.store(what, order::relaxed);
-        node->state.store(task_state::waiting, order::release);
-    }
+    scope.node->awaits.store(what, order::relaxed);
+    scope.node->state.store(task_state::waiting, order::release);
     if (scope.arm(*this)) return true;
     word_.store(stage::cancelled, order::relaxed);
-    if (node) node->state.store(task_state::running, order::release);
+    scope.node->state.store(task_state::running, order::release);
     return false;
 }
 
 [[noreturn, gnu::visibility("default")]] void throw_cancelled();
+
+/// The running task's, whole; null outside of a task.
+inline context* task_scope(execution& e) noexcept {
+    if (e.light && !e.scope) [[unlikely]] {
+        e.scope = std::exchange(e.light, nullptr);
+        e.scope->make_whole();
+    }
+    return e.scope;
+}
+inline context* task_scope() noexcept { return task_scope(current()); }
 
 /// The scope of the running task; throws logic_error in a coroutine that is no plait task's.
 [[gnu::visibility("default")]] context& running_scope();
@@ -267,7 +293,7 @@ inline bool waiter::arm_as(stage s, context& scope, std::coroutine_handle<> h, c
 /// share of ready awaits.
 inline bool may_go_on() {
     execution& e = current();
-    const context& scope = e.scope ? *e.scope : running_scope(); // which throws
+    const context& scope = e.scope ? *e.scope : running_scope();
     if (e.budget == 0 || scope.stopped()) return false;
     --e.budget;
     return true;

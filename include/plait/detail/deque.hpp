@@ -38,14 +38,15 @@ class deque {
     }
 
     /// Owner. False: there is no memory for more.
-    bool push(T& item) noexcept {
+    bool push(T& item) noexcept { return push_quickly(item) || (grow() && push_quickly(item)); }
+
+    /// Owner. False: there is no room; push makes some.
+    bool push_quickly(T& item) noexcept {
         const std::int64_t bottom = bottom_.load(order::relaxed);
-        ring* r = ring_.load(order::relaxed);
+        ring* const r = ring_.load(order::relaxed);
         // acquire: a slot that a thief has left is written only after it has read it.
-        if (!r || bottom - top_.load(order::acquire) > r->mask) {
-            r = grown(r, bottom);
-            if (!r) return false;
-        }
+        if (!r || bottom - top_.load(order::acquire) > r->mask) [[unlikely]]
+            return false;
         r->slot(bottom).store(&item, order::relaxed);
         bottom_.store(bottom + 1, order::seq_cst);
         return true;
@@ -55,23 +56,24 @@ class deque {
     T* pop() noexcept {
         const std::int64_t bottom = bottom_.load(order::relaxed) - 1;
         if (top_.load(order::relaxed) > bottom) return nullptr; // it only grows: empty it is
-        bottom_.store(bottom, order::seq_cst);
-        std::int64_t top = top_.load(order::seq_cst);
-        T* item = nullptr;
-        if (top <= bottom) {
-            item = ring_.load(order::relaxed)->slot(bottom).load(order::relaxed);
-            if (top < bottom) return item;
-            if (!top_.compare_exchange(top, top + 1, order::seq_cst, order::relaxed)) item = nullptr;
-        }
-        bottom_.store(bottom + 1, order::relaxed);
-        return item;
+        T* const item = ring_.load(order::relaxed)->slot(bottom).load(order::relaxed);
+        return take_back(bottom) ? item : nullptr;
     }
 
-    /// Owner: what pop() would give, if nobody steals it: an address to compare, no more.
-    T* newest() const noexcept {
-        const std::int64_t bottom = bottom_.load(order::relaxed);
-        if (top_.load(order::relaxed) >= bottom) return nullptr;
-        return ring_.load(order::relaxed)->slot(bottom - 1).load(order::relaxed);
+    /// Owner: pops `item` if that is what was pushed last. False: it is not, or has been stolen.
+    bool pop_if(const T& item) noexcept {
+        const std::int64_t bottom = bottom_.load(order::relaxed) - 1;
+        if (top_.load(order::relaxed) > bottom) return false;
+        if (ring_.load(order::relaxed)->slot(bottom).load(order::relaxed) != &item) return false;
+        return take_back(bottom);
+    }
+
+    /// Owner: pops what it has pushed at that position, if nothing is on top of it. False: something is, or it
+    /// has been stolen. A position is not used again for as long as what was pushed there has not been popped.
+    bool pop_at(std::int64_t position) noexcept {
+        if (bottom_.load(order::relaxed) - 1 != position || top_.load(order::relaxed) > position)
+            return false;
+        return take_back(position);
     }
 
     /// Anybody: what was pushed first; null if there is nothing, or somebody else was quicker.
@@ -115,14 +117,27 @@ class deque {
         static void destroy(ring* r) noexcept { ::operator delete(r); }
     };
 
-    [[gnu::noinline]] ring* grown(ring* r, std::int64_t bottom) noexcept {
+    // The last entry, at `bottom`. False: it has been stolen.
+    bool take_back(std::int64_t bottom) noexcept {
+        bottom_.store(bottom, order::seq_cst);
+        std::int64_t top = top_.load(order::seq_cst);
+        if (top < bottom) return true;
+        const bool taken =
+            top == bottom && top_.compare_exchange(top, top + 1, order::seq_cst, order::relaxed);
+        bottom_.store(bottom + 1, order::relaxed);
+        return taken;
+    }
+
+    [[gnu::noinline]] bool grow() noexcept {
         constexpr std::int64_t first_size = 256;
+        const std::int64_t bottom = bottom_.load(order::relaxed);
+        ring* const r = ring_.load(order::relaxed);
         ring* const more = ring::make(r ? 2 * (r->mask + 1) : first_size, r);
-        if (!more) return nullptr;
+        if (!more) return false;
         for (std::int64_t i = r ? top_.load(order::acquire) : bottom; i < bottom; ++i)
             more->slot(i).store(r->slot(i).load(order::relaxed), order::relaxed);
         ring_.store(more, order::release);
-        return more;
+        return true;
     }
 
     alignas(64) atomic<std::int64_t> top_{0};    // thieves, and the owner at the last entry

@@ -25,12 +25,15 @@ struct completion {
 /// The word that a future, its producer and its cancellers share: flags, and above them the number of owners.
 ///
 ///     ready      the result is there, for good
-///     waiting    `hooks_` is not empty
-///     locked     somebody looks at `hooks_`: a few instructions
+///     waiting    somebody waits: there are hooks, in a list that lies elsewhere, and without this bit is nothing
+///     locked     somebody looks at the hooks: a few instructions
 ///     dropped    the future is gone: nobody will ask for the result
 ///     cancelled  the task never ran, or ended by `cancelled`
 ///     started    the task was claimed: by the worker that runs it, or by the waiter that helps
 ///     stopping   a canceller uses what the running task has on its stack: until then it is not complete
+///
+/// Its owner keeps the list, where it is out of the way of what every task needs, and brings it along as `hooks`;
+/// `locked` guards it.
 ///
 /// Whoever sets `started` runs the task; whoever sets `cancelled` before that completes it in its stead:
 /// exactly one.
@@ -84,7 +87,7 @@ class future_word {
 
     enum class added : unsigned char { linked, ready, refused };
     /// Leaves `c` to be told, unless the result is there already or `c` refuses.
-    added add_hook(completion& c) noexcept {
+    added add_hook(completion& c, completion*& hooks) noexcept {
         word s = load();
         for (unsigned round = 0;;) {
             if (s & ready) return added::ready;
@@ -93,36 +96,39 @@ class future_word {
                 word_.fetch_sub(locked, order::release);
                 return added::refused;
             }
-            c.next_hook = hooks_;
-            hooks_ = &c;
-            unlock(s);
+            c.next_hook = (s & waiting) ? hooks : nullptr;
+            hooks = &c;
+            unlock(s, hooks);
             return added::linked;
         }
     }
 
     /// Takes `c` back. False: the completer has taken it; `fire` comes or has come, if `claim` said true.
-    bool remove_hook(completion& c) noexcept {
+    bool remove_hook(completion& c, completion*& hooks) noexcept {
         word s = load();
         for (unsigned round = 0;;) {
             if (!(s & (waiting | locked))) return false;
             if (!try_lock(s, round)) continue;
-            completion** at = &hooks_;
+            if (!(s & waiting)) hooks = nullptr;
+            completion** at = &hooks;
             while (*at && *at != &c) at = &(*at)->next_hook;
             const bool mine = *at != nullptr;
             if (mine) *at = c.next_hook;
-            unlock(s);
+            unlock(s, hooks);
             return mine;
         }
     }
 
-    /// Publishes the result, with `flags` beside `ready`, and gives up the producer's ownership.
+    /// Publishes the result, with `flags` beside `ready`, and gives up the producer's ownership. Where the hooks are,
+    /// `hooks()` is asked if there are any.
     /// Returns what to do outside: `hooks` to fire, `destroy` if nobody owns it any more.
     struct completed {
         completion* hooks;
         bool destroy;
         bool dropped;
     };
-    completed complete(word flags) noexcept {
+    template <class Hooks>
+    completed complete(word flags, Hooks hooks) noexcept {
         word s = load();
         for (unsigned round = 0;;) {
             if (s & (locked | stopping)) {
@@ -134,7 +140,7 @@ class future_word {
                 // release: publishes the result.
                 if (!word_.compare_exchange(s, s | ready | flags | locked, order::acq_rel, order::acquire))
                     continue;
-                completion* const claimed = claim_all();
+                completion* const claimed = claim_all(hooks());
                 return {claimed, last(word_.fetch_sub(locked + waiting + owner, order::acq_rel)),
                         (s & dropped) != 0};
             } else if (word_.compare_exchange(s, (s | ready | flags) - owner, order::acq_rel,
@@ -175,10 +181,10 @@ class future_word {
     }
 
     // `s`: the word without `locked`, as it was when we took the lock.
-    void unlock(word s) noexcept {
-        // release: the completer that takes the lock after us sees hooks_. Nobody else changes these two bits
+    void unlock(word s, const completion* hooks) noexcept {
+        // release: the completer that takes the lock after us sees the hooks. Nobody else changes these two bits
         // now.
-        const word wanted = hooks_ ? waiting : 0;
+        const word wanted = hooks ? waiting : 0;
         if ((s & waiting) == wanted)
             word_.fetch_sub(locked, order::release);
         else if (wanted)
@@ -187,9 +193,9 @@ class future_word {
             word_.fetch_sub(locked + waiting, order::release);
     }
 
-    completion* claim_all() noexcept {
+    static completion* claim_all(completion* hooks) noexcept {
         completion* claimed = nullptr;
-        for (completion* c = std::exchange(hooks_, nullptr); c;) {
+        for (completion* c = hooks; c;) {
             completion* const next = c->next_hook; // whoever says no may be gone the moment it has
             if (c->claim()) {
                 c->next_hook = claimed;
@@ -201,7 +207,6 @@ class future_word {
     }
 
     typename Policy::template atomic<word> word_;
-    completion* hooks_ = nullptr; // guarded by `locked`
 };
 
 } // namespace plait::detail

@@ -86,7 +86,8 @@ class [[gnu::visibility("default")]] late_group_core {
     late_group_core(const late_group_core&) = delete;
     late_group_core& operator=(const late_group_core&) = delete;
     ~late_group_core() {
-        if (state_.load(order::acquire) == made) core_.~group_core();
+        if (state_.load(order::acquire) == made) [[unlikely]]
+            destroy();
     }
 
     /// `home`, `body`: what it begins with.
@@ -101,6 +102,7 @@ class [[gnu::visibility("default")]] late_group_core {
   private:
     static constexpr std::uint32_t none = 0, in_the_making = 1, made = 2;
     void make(worker& home, context* body) noexcept;
+    void destroy() noexcept;
 
     atomic<std::uint32_t> state_{none};
     union {

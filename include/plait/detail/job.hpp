@@ -112,9 +112,9 @@ class [[gnu::visibility("default")]] job_core : public work, public context, pub
 
 /// R: what the future holds.
 template <class R>
-class job_base : public future_state<R>, public job_core {
+class job_base : public hooked_state<R>, public job_core {
   public:
-    job_base(worker& at, const submit_options& options) : future_state<R>{2}, job_core{at, options} {}
+    job_base(worker& at, const submit_options& options) : hooked_state<R>{2}, job_core{at, options} {}
 
     bool cancel(cancel_mode) noexcept override {
         if (this->word_.try_cancel()) {
@@ -230,9 +230,8 @@ class job final : public job_base<task_value_t<std::invoke_result_t<F, Args...>>
                 call_.reset();
                 return this->finish_run(outcome<R>{started.error()});
             }
-            coroutine_.task = std::move(*started);
             coroutine_.end.self = this;
-            resume(task_access::prepare(coroutine_.task, *this, coroutine_.end), *this);
+            resume(task_access::prepare(*started, coroutine_.result, *this, coroutine_.end), *this);
         } else {
             auto result = in_scope([this]() noexcept { return outcome_of(*call_); });
             call_.reset();
@@ -243,9 +242,8 @@ class job final : public job_base<task_value_t<std::invoke_result_t<F, Args...>>
     void ended() noexcept
         requires is_task<direct>
     {
-        outcome<R> result{std::move(task_access::result(coroutine_.task))};
-        coroutine_.task = {}; // the frame first: it may refer to the callable
-        call_.reset();
+        outcome<R> result{coroutine_.result.take_outcome()};
+        call_.reset(); // nothing of the frame refers to it any more
         this->finish_run(std::move(result));
     }
 
@@ -267,7 +265,7 @@ class job final : public job_base<task_value_t<std::invoke_result_t<F, Args...>>
         job* self = nullptr;
     };
     struct a_coroutine {
-        direct task;
+        task_result<R> result;
         end_work end;
     };
     struct no_coroutine {};

@@ -12,26 +12,24 @@ class join;
 
 /// One child of a gather or race: its scope, and the work that begins it and that its end comes to.
 struct join_child : work {
-    join_child() noexcept : work{nullptr} {}
-
     struct child_scope : context {
-        join* parent = nullptr;
-    } scope;
-    std::coroutine_handle<> frame;
+        explicit child_scope(join& j) noexcept : parent{&j} {}
+        child_scope(join& j, function* f) noexcept : context{f}, parent{&j} {}
+        join* parent;
+    };
+    template <class T>
+    join_child(join& in, task<T>& t, task_result<T>& r, bool last, function* begin,
+               context::function* whole) noexcept
+        : work{begin}, is_last{last}, result{&r}, scope{in, whole} {
+        frame = task_access::prepare(t, r, scope, *this);
+    }
+
+    const bool is_last;
     std::uint32_t owes = 0; // siblings that ended here before it began, and are counted out with it
-    bool ran = false;
+    std::coroutine_handle<> frame;
+    const result_base* result;
+    child_scope scope;
 };
-
-/// In memory of its own, which may go without further ado.
-inline join_child* make_children(void* room, std::size_t n) noexcept {
-    static_assert(std::is_trivially_destructible_v<join_child>);
-    auto* const first = static_cast<join_child*>(room);
-    for (std::size_t i = 0; i < n; ++i) ::new (static_cast<void*>(first + i)) join_child;
-    return first;
-}
-
-/// What a child came to.
-enum class child_end : unsigned char { value, failure, cancelled };
 
 /// A task's wait for a fixed set of children: gather, gather_outcomes, race. The part without types.
 ///
@@ -42,7 +40,9 @@ enum class child_end : unsigned char { value, failure, cancelled };
 /// deque, the second on top, for this thread or for thieves. So a tree of gathers is walked depth first, and
 /// no more of it is alive than its depth. Where a child ends, the next one begins at once if the deque gives
 /// it back: that nobody has stolen it, its address on top says, and for a child that is not stolen nothing is
-/// counted. A forked child has an entry in the registry only from its first wait on (enter_registry).
+/// counted. A forked child's scope is light, and has an entry in the registry, and its parent's slot the join in
+/// it, only from when the child first asks for its scope, to wait in it or to see whether it is stopped
+/// (make_whole). Until then a stop is seen by the number of all stops having changed.
 class [[gnu::visibility("default")]] join : public waiter {
   public:
     enum class mode : unsigned char {
@@ -56,59 +56,83 @@ class [[gnu::visibility("default")]] join : public waiter {
 
   protected:
     static constexpr std::size_t none = ~std::size_t{0};
+    static constexpr std::size_t child_size = sizeof(join_child);
 
-    join(mode m, const char* what) noexcept : mode_{m}, what_{what} {}
-    virtual ~join();
+    join(mode m, const char* what) noexcept : mode_{m}, what_{what} {} // NOLINT(*-member-init)
+    ~join() = default;
 
-    /// Room for them; the caller then prepares each with `child(i)`.
-    void use(join_child* room, std::size_t n) noexcept;
-    /// The same in memory of its own.
-    void allocate(std::size_t n);
-    join_child& child(std::size_t i) noexcept { return children_[i]; }
+    /// Room for them, in which the caller then makes each.
+    void use(void* room, std::size_t n) noexcept {
+        children_ = static_cast<join_child*>(room);
+        count_ = n;
+    }
+    template <class T>
+    void make_child(std::size_t i, task<T>& t, task_result<T>& r) noexcept {
+        ::new (static_cast<void*>(children_ + i))
+            join_child{*this, t, r, i + 1 == count_, &begin_fork, &make_whole};
+    }
     std::size_t size() const noexcept { return count_; }
 
-    /// False: do not suspend. Then `check()` tells whether it may not, or need not. `driven`: the caller is a
-    /// task, resumed by `drive`, which goes on with whatever is left in `current().next`.
-    bool suspend(std::coroutine_handle<> h, std::size_t limit, bool driven);
+    /// Begins the `first` of them. False: do not suspend. Then `check()` tells whether it may not, or need not.
+    /// `driven`: the caller is a task, resumed by `drive`, which goes on with whatever is left in
+    /// `current().next`.
+    bool suspend(std::coroutine_handle<> h, std::size_t first, bool driven);
 
     /// The child that decided: the first failure, or the first end. `none` if nothing did.
-    std::size_t decisive() const noexcept { return decisive_.load(order::acquire); }
+    std::size_t decisive() const noexcept { return decisive_.load(order::acquire) - 1; }
     bool any_cancelled() const noexcept { return any_cancelled_.load(order::acquire) != 0; }
-    bool ran(std::size_t i) const noexcept { return children_[i].ran; }
+    /// All have given a value, and none was to decide.
+    bool all_values() const noexcept { return noted_.load(order::acquire) == 0; }
 
-    /// What child i, which ran, came to; and its failure.
-    virtual child_end end_of(std::size_t i) noexcept = 0;
+    /// What child i has thrown; null if it has not.
     virtual std::exception_ptr error_of(std::size_t i) noexcept = 0;
 
     /// After the wait: sends every failure but child `but`'s to the executor's handler.
     void report_failures(std::size_t but) noexcept;
 
     const mode mode_;
+    bool plain_ = mode_ != mode::first; // all begin at once, and a value is noted nowhere
     const char* const what_;
 
   private:
     static void begin_child(work& w) noexcept;
-    static void frame_ended(work& w) noexcept;
-    static void enter_registry(context& c) noexcept;
+    static void begin_fork(work& w) noexcept;
+    static void resume_forker(work& w) noexcept;
+    static void make_whole(context& c) noexcept;
+    void begin_first(execution& e, std::size_t n) noexcept;
+    void fork_others(execution& e, std::size_t n) noexcept;
+    void make_children_whole() noexcept;
+    bool stopped(const join_child& c) const noexcept;
     bool may_begin(join_child& c) noexcept;
-    void fork_children(execution& e, std::size_t n) noexcept;
+    bool may_begin_fork(execution& e, join_child& c) noexcept;
+    bool begin_late(execution& e, join_child& c) noexcept;
     void begin_next() noexcept;
-    void note_end(join_child& c, child_end how) noexcept;
-    void note_decision(join_child& c, child_end how) noexcept;
+    void begin_more(const join_child& c) noexcept;
+    static bool take_next(execution& e, join_child& c) noexcept;
+    void begin_next_or_leave(execution& e, join_child& first) noexcept;
+    static void child_ended(work& w) noexcept;
+    void child_ended_otherwise(execution& e, join_child& c) noexcept;
+    void note_end(join_child& c) noexcept;
+    void note_decision(join_child& c) noexcept;
     bool count_out(join_child& c) noexcept;
     void go_on_from_child(execution& e) noexcept;
+    void go_on_otherwise(execution& e) noexcept;
     void stop_children() noexcept;
 
-    std::size_t count_ = 0;
-    join_child* children_ = nullptr;
-    join_child* allocated_ = nullptr;
-    std::int64_t since_ = 0;       // when the children were made
-    std::size_t visited_ = 0;      // by the canceller that holds our scope
-    atomic<std::size_t> begun_{0}; // children given to the worker
-    atomic<std::size_t> left_{0};  // children that have not ended, and the parent while it suspends
-    atomic<std::size_t> decisive_{none};
+    bool suspend_whole(execution& e, std::coroutine_handle<> h, std::size_t first, bool driven);
+
+    join_child* children_;
+    std::size_t count_;
+    worker* home_;                    // the parent's
+    std::uint64_t stops_;             // of forks: how many there had been when the parent was not stopped
+    std::int64_t since_;              // when the children were made; not of forks
+    atomic<std::size_t> begun_;       // children given to the worker
+    atomic<std::size_t> left_;        // children that have not ended, and the parent while it suspends
+    std::size_t visited_ = 0;         // by the canceller that holds our scope
+    atomic<std::size_t> decisive_{0}; // its number and 1; 0: nothing has decided
     atomic<std::uint32_t> any_cancelled_{0};
     atomic<std::uint32_t> stopping_{0};
+    atomic<std::uint32_t> noted_{0}; // an end that was no value, or that decides
 };
 
 } // namespace plait::detail

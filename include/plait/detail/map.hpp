@@ -53,7 +53,8 @@ class map_core {
           fn_{std::move(fn)},
           input_{std::forward<Ranges>(ranges)...},
           window_{options.window == map_options::automatic ? 64 * ex.concurrency() : options.window},
-          sizer_{is_task<raw> ? 1 : options.chunk, window_ / ex.concurrency()},
+          plan_{map_shape{is_task<raw> ? 1 : options.chunk, window_ / ex.concurrency(), window_,
+                          (std::ranges::forward_range<std::remove_reference_t<Ranges>> && ...)}},
           limited_{options.timeout != nanoseconds::max()},
           deadline_{later(std::chrono::steady_clock::now(), options.timeout)} {}
     map_core(map_core&&) = delete;
@@ -67,7 +68,7 @@ class map_core {
     void advance() {
         if (begun_ && !over_) {
             // Passed over unread: its place must be known, and an input's failure is the last item.
-            if (!have_current_ && !next_flight()) over_ = true;
+            if (!current_ && !arrive()) over_ = true;
             ++consumed_;
             ++item_;
         }
@@ -84,14 +85,8 @@ class map_core {
 
   private:
     using raw = std::invoke_result_t<F&, std::ranges::range_value_t<std::remove_reference_t<Ranges>>...>;
-    using chunk = chunk_result<R>;
     using item = typename map_input<Ranges...>::item;
-
-    struct flight {
-        future<chunk> pending;
-        std::optional<chunk> landed;
-        std::size_t items;
-    };
+    using flight = typename map_flight_of<Kind, R, Executor, F, item>::type;
 
     // Brings the item that is next to the front of `ready_`'s place, as far as that is possible without
     // blocking.
@@ -103,16 +98,15 @@ class map_core {
         if (flights_.empty() && !input_error_) over_ = true;
     }
 
-    std::size_t size_of_current() const noexcept { return have_current_ ? flights_[front_].items : 0; }
+    std::size_t size_of_current() const noexcept { return have_current_ ? flights_[front_].size() : 0; }
 
     void drop_current() {
         if (!have_current_) return;
         have_current_ = false;
         item_ = 0;
-        flights_[front_].landed.reset();
+        flights_[front_].drop(plan_);
         if constexpr (Kind == map_kind::unordered) {
-            flights_[front_].items = 0; // its place is taken again
-            free_.push_back(front_);
+            free_.push_back(front_); // its place is taken again
             if (--alive_ == 0) {
                 flights_.clear();
                 free_.clear();
@@ -129,13 +123,15 @@ class map_core {
     void fill() {
         while (!input_ended_) {
             const std::size_t room = window_ - (pulled_ - consumed_);
-            const std::size_t wanted = sizer_.size();
+            const std::size_t wanted = plan_.size();
             // A chunk that would not be full waits for room, unless nothing is under way.
-            if (room == 0 || (room < wanted && !flights_.empty())) return;
+            if (room == 0) return;
+            if (room < wanted && !flights_.empty() && !(consumed_ == 0 && plan_.fills_window())) return;
             std::vector<item> items = std::move(spare_); // what an executor leaves of it serves again
             items.clear();
             const std::size_t n = wanted < room ? wanted : room;
             items.reserve(n);
+            plan_.begin_reading();
             try {
                 while (items.size() < n) {
                     std::optional<item> next = input_.next();
@@ -150,6 +146,7 @@ class map_core {
                 input_error_ = std::current_exception();
                 input_ended_ = true;
             }
+            plan_.end_reading(items.size());
             if (!items.empty()) launch(std::move(items));
         }
     }
@@ -157,17 +154,15 @@ class map_core {
     void launch(std::vector<item>&& items) {
         // Before it begins: no flight may be lost for want of memory.
         if (flights_.size() == flights_.capacity()) flights_.reserve(2 * flights_.size() + 8);
-        flight f{{}, {}, items.size()};
         const std::size_t n = items.size();
-        try {
-            f.pending = submit_chunk<R>(executor_, fn_, std::move(items));
-            spare_ = std::move(items);
-        } catch (...) {
-            // Each of these items fails in its own place.
-            f.landed.emplace();
-            for (std::size_t i = 0; i < n; ++i)
-                f.landed->items.push_back(outcome<R>{std::current_exception()});
-        }
+        flight f = [&] {
+            try {
+                return flight{executor_, fn_, std::move(items), plan_};
+            } catch (...) {
+                return flight{n, std::current_exception()};
+            }
+        }();
+        spare_ = std::move(items);
         if constexpr (Kind == map_kind::unordered) {
             std::size_t index = flights_.size();
             if (free_.empty()) {
@@ -178,21 +173,21 @@ class map_core {
                 flights_[index] = std::move(f);
             }
             ++alive_;
-            if (flights_[index].landed)
+            if (flights_[index].landed())
                 landed_.push_back(index);
             else
-                arrivals_.add(future_access::state(flights_[index].pending), index);
+                arrivals_.add(flights_[index].state(), index);
         } else {
             flights_.push_back(std::move(f));
         }
     }
 
     result extract() {
-        if (!have_current_ && !next_flight()) {
+        if (!arrive()) {
             over_ = true; // what is left is the input's own failure
             std::rethrow_exception(std::exchange(input_error_, nullptr));
         }
-        outcome<R>& o = flights_[front_].landed->items[item_];
+        auto&& o = flights_[front_].at(item_);
         if constexpr (Kind == map_kind::outcomes) {
             return std::move(o);
         } else if constexpr (std::is_void_v<R>) {
@@ -203,32 +198,26 @@ class map_core {
         }
     }
 
-    // Waits for the flight whose items come next. False: there is none.
-    bool next_flight() {
+    // Waits for the item that comes next. False: there is none.
+    bool arrive() {
+        if (!have_current_ && !begin_flight()) return false;
+        if (!flights_[front_].wait(item_, deadline(), plan_)) time_out();
+        return true;
+    }
+
+    // To the flight whose items come next. False: there is none.
+    bool begin_flight() {
         if constexpr (Kind == map_kind::unordered) {
             if (alive_ == 0) return false;
             if (!landed_.empty()) {
                 front_ = landed_.back();
                 landed_.pop_back();
             } else {
-                front_ = arrivals_.next(limited_ ? deadline_ : time_point::max());
+                front_ = arrivals_.next(deadline());
                 if (front_ == arrivals::nothing) time_out();
             }
-        } else {
-            if (flights_.empty()) return false;
-            flight& f = flights_[front_];
-            if (!f.landed && !future_access::state(f.pending).wait_until(deadline())) time_out();
-        }
-        flight& f = flights_[front_];
-        if (!f.landed) {
-            outcome<chunk> o = f.pending.get_outcome();
-            if (o) {
-                f.landed = std::move(*o);
-                sizer_.learn(f.landed->spent, f.items);
-            } else { // cancelled by shutdown, or lost with its worker: each item of it
-                f.landed.emplace();
-                for (std::size_t i = 0; i < f.items; ++i) f.landed->items.push_back(outcome<R>{o.error()});
-            }
+        } else if (flights_.empty()) {
+            return false;
         }
         have_current_ = true;
         item_ = 0;
@@ -246,17 +235,15 @@ class map_core {
     // Cancels what has not started and waits for what runs: afterwards nobody refers to `fn_`.
     void give_up() noexcept {
         input_ended_ = true;
-        for (flight& f : flights_)
-            if (f.pending.valid()) f.pending.cancel();
-        for (flight& f : flights_)
-            if (f.pending.valid()) f.pending.wait();
+        for (flight& f : flights_) f.cancel();
+        for (flight& f : flights_) f.wait_for_all();
     }
 
     Executor& executor_;
     F fn_;
     map_input<Ranges...> input_;
     const std::size_t window_;
-    chunk_sizer sizer_;
+    typename flight::plan plan_;
     const bool limited_;
     const time_point deadline_;
 
@@ -269,7 +256,7 @@ class map_core {
 
     std::size_t front_ = 0;     // the flight whose items come now, or (ordered) come next
     std::size_t item_ = 0;      // which of them
-    bool have_current_ = false; // front_ has landed
+    bool have_current_ = false; // front_ is the one whose items come now
     std::size_t pulled_ = 0;
     std::size_t consumed_ = 0;
     bool begun_ = false;

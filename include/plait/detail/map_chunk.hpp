@@ -86,14 +86,29 @@ future<chunk_result<R>> submit_chunk(Executor& ex, F& fn, std::vector<std::tuple
             [&fn, items = std::move(items)]() mutable { return run_chunk<R>(fn, std::move(items)); });
 }
 
+// ---- how many
+
+/// What a map knows of how its items are to be bundled.
+struct map_shape {
+    std::size_t chunk;   // asked for; 0: not
+    std::size_t largest; // that a chunk may be
+    std::size_t window;
+    bool reads_ahead; // the input lies there: taking the next item is never waiting for somebody
+};
+
 /// Chunk sizes: so many items that one takes about 100 us.
 class chunk_sizer {
   public:
-    chunk_sizer(std::size_t fixed, std::size_t largest) noexcept
-        : fixed_{fixed},
-          largest_{largest ? largest : 1},
-          now_{fixed ? (fixed < largest_ ? fixed : largest_) : 1} {}
+    explicit chunk_sizer(const map_shape& shape) noexcept
+        : fixed_{shape.chunk},
+          largest_{shape.largest ? shape.largest : 1},
+          now_{fixed_ ? (fixed_ < largest_ ? fixed_ : largest_) : 1} {}
     std::size_t size() const noexcept { return now_; }
+    /// Is the window to be full at first, though the last bundle is then a small one?
+    bool fills_window() const noexcept { return false; }
+    /// Around the reading of a bundle.
+    void begin_reading() noexcept {}
+    void end_reading(std::size_t) noexcept {}
     void learn(nanoseconds spent, std::size_t items) noexcept {
         if (fixed_ != 0 || items == 0) return;
         constexpr std::int64_t aim = 100'000;
@@ -108,6 +123,71 @@ class chunk_sizer {
     std::size_t fixed_;
     std::size_t largest_;
     std::size_t now_;
+};
+
+/// Items of a map on their way, and then their outcomes: as one chunk, with one future.
+///
+/// A map owns a row of such flights, and what they share, their plan. An executor may have its own (see map_flight_of),
+/// with the same members.
+template <class R, class Executor, class F, class Item>
+class chunk_flight {
+  public:
+    using plan = chunk_sizer;
+
+    /// Throws what keeps them from being begun. Leaves `items` as memory for the next ones.
+    chunk_flight(Executor& ex, F& fn, std::vector<Item>&& items, plan&)
+        : size_{items.size()}, pending_{submit_chunk<R>(ex, fn, std::move(items))} {}
+    /// They could not be begun: each of them fails in its own place.
+    chunk_flight(std::size_t items, const std::exception_ptr& error) : size_{items} { fail(error); }
+
+    std::size_t size() const noexcept { return size_; }
+    bool landed() const noexcept { return landed_.has_value(); }
+    /// For whoever waits for the first one that lands; requires !landed().
+    state_base& state() const noexcept { return future_access::state(pending_); }
+
+    /// Blocks for the outcome at that place. False: the deadline has passed.
+    bool wait(std::size_t, time_point deadline, plan& learns) {
+        if (landed_) return true;
+        if (!state().wait_until(deadline)) return false;
+        outcome<chunk_result<R>> o = pending_.get_outcome();
+        if (o) {
+            landed_ = std::move(*o);
+            learns.learn(landed_->spent, size_);
+        } else { // cancelled by shutdown, or lost with its worker: each item of it
+            fail(o.error());
+        }
+        return true;
+    }
+    /// Requires that it was waited for. To be moved from.
+    outcome<R>& at(std::size_t item) { return landed_->items[item]; }
+
+    void cancel() noexcept {
+        if (pending_.valid()) pending_.cancel();
+    }
+    /// Until nobody refers to the map any more.
+    void wait_for_all() noexcept {
+        if (pending_.valid()) pending_.wait();
+    }
+    /// All have been taken: what they held can go.
+    void drop(plan&) noexcept {
+        landed_.reset();
+        size_ = 0;
+    }
+
+  private:
+    void fail(const std::exception_ptr& error) {
+        landed_.emplace();
+        for (std::size_t i = 0; i < size_; ++i) landed_->items.push_back(outcome<R>{error});
+    }
+
+    std::size_t size_;
+    future<chunk_result<R>> pending_;
+    std::optional<chunk_result<R>> landed_;
+};
+
+template <map_kind Kind, class R, class Executor, class F, class Item>
+struct map_flight_of {
+    using type = chunk_flight<R, Executor, F, Item>;
 };
 
 } // namespace plait::detail

@@ -8,20 +8,30 @@
 
 namespace plait::detail {
 
-/// Where one thread sleeps until another one wakes it, once: a `parker` for what stands in public headers.
-/// While it sleeps on a pool's thread, another one works in its place.
+/// Where one thread waits until another one wakes it, once. A wake that comes first is not lost.
+///
+/// The word is the flag itself: the kernel compares it with what the sleeper expects, so there is no gap between the two
+/// in which a wake could fall. A thread that belongs to no executor looks for a moment before it sleeps, if that has
+/// paid lately (see short_spin); who wakes it then is spared the kernel, too. While a pool's thread sleeps, another one
+/// works in its place.
 class [[gnu::visibility("default")]] parking_place {
   public:
-    /// True: woken. False: the deadline passed first; it may then be waited for again.
+    /// True: woken, and what the waker did is visible. False: the deadline passed first; it may then be waited for
+    /// again.
     bool sleep_until(time_point deadline) noexcept;
     void sleep() noexcept { sleep_until(time_point::max()); }
 
-    /// After the store inside, the owner may be gone, and this object with it.
+    /// No system call where nobody sleeps. After the exchange inside, the owner may be gone, and this object with it.
     void wake() noexcept;
+    bool is_woken() const noexcept { return word_.load(order::acquire) == woken; } // pairs with wake()
+    /// By the owner, when it has been woken or nobody else knows it: for another sleep, or none.
+    void reset(bool already = false) noexcept { word_.store(already ? woken : quiet, order::relaxed); }
 
   private:
-    // 0: not woken; 1: woken, by wake() alone.
-    atomic<std::uint32_t> word_{0};
+    static constexpr std::uint32_t quiet = 0;
+    static constexpr std::uint32_t woken = 1;  // by wake() alone
+    static constexpr std::uint32_t asleep = 2; // by the owner alone: a wake has to go through the kernel
+    atomic<std::uint32_t> word_{quiet};
 };
 
 [[gnu::visibility("default")]] void throw_if_on_a_loop(const char* what, const char* instead);

@@ -2,7 +2,10 @@
 #pragma once
 
 #include <array>
+#include <bit>
+#include <cstdint>
 #include <optional>
+#include <plait/detail/atomic.hpp>
 #include <plait/detail/context.hpp>
 #include <plait/detail/frame.hpp>
 #include <plait/detail/invoke.hpp>
@@ -46,38 +49,84 @@ class [[gnu::visibility("default")]] posted : public work, public pooled {
     time_point deadline_; // of the task that posted it
 };
 
-/// A posted function by value, for queues that keep it so: a cache line. Without a function, the address of
-/// a work.
-struct alignas(64) posted_slot {
-    using function = void(posted_slot&);
-    static constexpr std::size_t room = 32;
+class posted_record;
 
-    function* run = nullptr;
-    std::source_location created{};
-    std::uint64_t parent = 0;
-    time_point deadline = time_point::max();
-    alignas(8) std::array<unsigned char, room> closure; // left as it is
+/// What all functions of one type that are posted by value have in common, so that it need not travel with each: every
+/// line that one thread writes and another reads costs both of them more than the rest of a post.
+struct posted_kind {
+    using function = void(posted_record&);
+    function* run;
+    atomic<std::source_location> place{}; // where the first of them was posted
 
-    void hold(work& w) noexcept { ::new (static_cast<void*>(closure.data())) work* {&w}; }
-    work* held() noexcept { return *reinterpret_cast<work**>(closure.data()); }
+    /// A lambda is posted where it stands; an object that is posted elsewhere, too, is not of the kind there.
+    bool is_posted_at(const std::source_location& here) noexcept {
+        const auto same = [&here](const std::source_location& other) {
+            return std::bit_cast<std::uintptr_t>(other) == std::bit_cast<std::uintptr_t>(here);
+        };
+        // relaxed: what it stands for is a constant of the program.
+        std::source_location first = place.load(order::relaxed);
+        if (same(first)) return true;
+        first = {};
+        return place.compare_exchange(first, here, order::relaxed, order::relaxed) || same(first);
+    }
+};
+
+/// What is posted, for queues that keep it as it is: a work by its address, or a function of some kind with what it has
+/// captured. One to three words, of which the first tells how many. Nothing is known of who posted it: what a task posts
+/// is a `posted`.
+class posted_record {
+  public:
+    static constexpr std::size_t most_captured = 2; // words
+
+    posted_record() noexcept = default; // empty
+    explicit posted_record(work& w) noexcept : head_{address_of(w) | is_work | 1} {}
+    posted_record(posted_kind& k, std::size_t captured) noexcept : head_{address_of(k) | (captured + 1)} {}
+
+    /// Null: it is a work.
+    posted_kind* kind() const noexcept {
+        return (head_ & is_work) != 0 ? nullptr : reinterpret_cast<posted_kind*>(head_ & ~marks);
+    }
+    work* held() const noexcept { return reinterpret_cast<work*>(head_ & ~marks); }
+    void* captured() noexcept { return captured_.data(); }
+
+    /// As it lies in a queue: `size_of` its first word; then so many words in all, by number.
+    static std::uint32_t size_of(std::uint64_t first) noexcept { return first & size_mask; }
+    std::uint32_t size() const noexcept { return size_of(head_); }
+    std::uint64_t& word(std::size_t i) noexcept { return i == 0 ? head_ : captured_[i - 1]; }
+    std::uint64_t word(std::size_t i) const noexcept { return i == 0 ? head_ : captured_[i - 1]; }
+
+  private:
+    static constexpr std::uint64_t marks = 7, is_work = 4, size_mask = 3; // in what is zero in an address
+
+    static std::uint64_t address_of(const auto& what) noexcept {
+        static_assert(alignof(decltype(what)) > marks);
+        return reinterpret_cast<std::uintptr_t>(&what);
+    }
+
+    std::uint64_t head_ = 0;
+    std::array<std::uint64_t, most_captured> captured_{};
 };
 
 /// It can be copied like memory, so that no code of the user's runs where it is queued.
 template <class F>
 inline constexpr bool posted_by_value =
-    std::is_trivially_copyable_v<F> && sizeof(F) <= posted_slot::room && alignof(F) <= 8;
+    std::is_trivially_copyable_v<F> && sizeof(F) <= 8 * posted_record::most_captured && alignof(F) <= 8;
 
 template <class F>
     requires posted_by_value<F>
-posted_slot by_value(const F& fn, std::source_location created) noexcept {
-    posted_slot s;
-    s.run = [](posted_slot& self) {
-        static_cast<void>(detail::invoke(std::move(*reinterpret_cast<F*>(self.closure.data()))));
-    };
-    s.created = created;
-    ::new (static_cast<void*>(s.closure.data())) F{fn};
-    return s;
-}
+struct posted_as {
+    static void run(posted_record& r) {
+        static_cast<void>(detail::invoke(std::move(*static_cast<F*>(r.captured()))));
+    }
+    static inline posted_kind kind{&run};
+    static constexpr std::size_t words = std::is_empty_v<F> ? 0 : (sizeof(F) + 7) / 8;
+
+    static posted_record record(const F& fn) noexcept {
+        posted_record r{kind, words};
+        if constexpr (words != 0) ::new (r.captured()) F{fn};
+        return r;
+    }
+};
 
 /// One thread's place for running such functions, one at a time: a scope and an entry in the registry that
 /// serve them all. Who runs it counts the function out of its executor.
@@ -89,10 +138,10 @@ class [[gnu::visibility("default")]] posted_here : public work {
     posted_here(const posted_here&) = delete;
     posted_here& operator=(const posted_here&) = delete;
 
-    posted_slot slot;
+    posted_record record;
 
   private:
-    static void run_slot(work& w) noexcept;
+    static void run_record(work& w) noexcept;
 
     worker& owner_;
     execution& thread_;

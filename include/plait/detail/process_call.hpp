@@ -3,7 +3,6 @@
 
 #include <plait/detail/exception_codec.hpp>
 #include <plait/detail/identity.hpp>
-#include <plait/detail/process_entry.hpp>
 #include <plait/detail/process_task.hpp>
 #include <plait/detail/send_check.hpp>
 #include <plait/future.hpp>

@@ -12,14 +12,34 @@ struct process_result_codec {
     static R read(byte_reader& in, const exception_origin&) { return decode<R>(in); }
 };
 
+/// A large vector of what is copied by its bytes.
+template <class T>
+class bulk_sink final : public result_sink {
+  public:
+    explicit bulk_sink(std::uint64_t count) : count_{count}, bulk_{count} {}
+    void append(const std::byte* bytes, std::size_t count) override {
+        bulk_.append(bytes, count);
+        size_ += count;
+    }
+    std::uint64_t size() const noexcept override { return size_; }
+    void undo(byte_buffer& into) const override {
+        into.append(&count_, sizeof(count_));
+        bulk_.write(into);
+    }
+    T take() noexcept { return std::move(bulk_.value); }
+
+  private:
+    std::uint64_t count_; // of elements: what comes before them
+    std::uint64_t size_ = sizeof(count_);
+    bulk_reader<T> bulk_;
+};
+static_assert(sizeof(std::uint64_t) == sink_head);
+
 /// The task's entry in the registry, and who ran it: what does not depend on the type of the result.
 class [[gnu::visibility("default")]] process_job_base : public process_task {
   public:
     process_job_base(process_engine& engine, const submit_options& options, int default_retries,
                      nanoseconds default_timeout) noexcept;
-
-    /// What this_task shows in the worker, if there is anything; before the arguments.
-    void describe(byte_writer& out);
 
   protected:
     ~process_job_base() override;
@@ -42,21 +62,23 @@ class [[gnu::visibility("default")]] process_job_base : public process_task {
 /// Owners of the state: the future; the producer, until `finish`; the pool, whose reference ends with
 /// `destroy`.
 template <class R>
-class process_job final : public future_state<R>, public process_job_base, public pooled {
+class process_job final : public hooked_state<R>, public process_job_base, public pooled {
   public:
     process_job(process_engine& engine, const submit_options& options, int default_retries,
                 nanoseconds default_timeout)
-        : future_state<R>{3}, process_job_base{engine, options, default_retries, default_timeout} {}
+        : hooked_state<R>{3}, process_job_base{engine, options, default_retries, default_timeout} {}
 
     bool cancel(cancel_mode mode) noexcept override {
         if (this->done()) return false;
         return cancel_task(mode) || !this->done();
     }
 
-    void finished(process_result result) noexcept override {
+    void finished(process_result&& result) noexcept override {
         // Decoded here, by whoever brings the news. What a loader throws is this task's own failure.
         std::exception_ptr error = error_of(result);
         outcome<R> value = error ? outcome<R>{std::move(error)} : outcome_of([&]() -> R {
+            if constexpr (is_bulk_vector<R>)
+                if (result.large) return static_cast<bulk_sink<R>&>(*result.large).take();
             if constexpr (!std::is_void_v<R>) {
                 memory_reader in{result.bytes.data(), result.bytes.size()};
                 in.descriptors = &result.descriptors;
@@ -68,6 +90,18 @@ class process_job final : public future_state<R>, public process_job_base, publi
         this->descriptors.all.clear();
         leave_registry();
         this->finish(std::move(value));
+    }
+
+    sink_owner make_sink(const std::byte* head, std::uint64_t announced) override {
+        if constexpr (is_bulk_vector<R>) {
+            std::uint64_t count = 0;
+            std::memcpy(&count, head, sizeof(count));
+            const std::uint64_t bytes = announced - sizeof(count);
+            if (bytes % sizeof(typename R::value_type) == 0 &&
+                bytes / sizeof(typename R::value_type) == count)
+                return sink_owner{new bulk_sink<R>{count}};
+        }
+        return process_task::make_sink(head, announced);
     }
 
     /// It was not taken: no future will ask.

@@ -7,11 +7,49 @@
 #include <plait/detail/bytes.hpp>
 #include <plait/detail/identity.hpp>
 #include <plait/executor.hpp>
+#include <span>
 #include <string>
+#include <utility>
 
 namespace plait::detail {
 
+class map_record;
 class process_engine;
+struct exception_origin;
+
+/// A large value that is put together as its bytes come, rather than when all of them are there.
+class [[gnu::visibility("default")]] result_sink {
+  public:
+    virtual ~result_sink() = default;
+    /// Throws bad_alloc.
+    virtual void append(const std::byte* bytes, std::size_t count) = 0;
+    /// Bytes so far, those included that it was made for.
+    virtual std::uint64_t size() const noexcept = 0;
+    /// It was something else: gives back the bytes that it was given.
+    virtual void undo(byte_buffer& into) const = 0;
+};
+/// Its owner.
+class sink_owner {
+  public:
+    sink_owner() noexcept = default;
+    explicit sink_owner(result_sink* owned) noexcept : sink_{owned} {}
+    sink_owner(sink_owner&& other) noexcept : sink_{std::exchange(other.sink_, nullptr)} {}
+    sink_owner& operator=(sink_owner&& other) noexcept {
+        std::swap(sink_, other.sink_);
+        return *this;
+    }
+    ~sink_owner() { delete sink_; }
+    explicit operator bool() const noexcept { return sink_ != nullptr; }
+    result_sink& operator*() const noexcept { return *sink_; }
+    result_sink* operator->() const noexcept { return sink_; }
+
+  private:
+    result_sink* sink_ = nullptr;
+};
+/// It is made for a value's first bytes,
+inline constexpr std::size_t sink_head = 8;
+/// if so many are announced.
+inline constexpr std::uint64_t large_result = std::uint64_t{4} << 20;
 
 /// How a process task ended.
 struct process_result {
@@ -23,11 +61,15 @@ struct process_result {
     };
     kind what = kind::cancelled;
     byte_buffer bytes;
+    sink_owner large;            // in place of `bytes`; it has all of the value
     descriptor_list descriptors; // of the handles in it
     std::exception_ptr error;
     int pid = 0;
     std::uint32_t worker = 0;
 };
+/// The error that a result stands for, which is no value.
+[[gnu::visibility("default")]] std::exception_ptr error_in(const process_result& result,
+                                                           const exception_origin& origin) noexcept;
 
 /// A task of a process pool, on the parent's side. Counted references: the pool holds one until it has ended,
 /// the future another.
@@ -52,12 +94,18 @@ class [[gnu::visibility("default")]] process_task {
     bool setup = false;       // a worker's first task: registrations and the initialiser
 
     /// Called once, without locks, when it has ended: by the supervisor, or by the thread that cancelled it.
-    virtual void finished(process_result result) noexcept = 0;
+    virtual void finished(process_result&& result) noexcept = 0;
+    /// For a result of `announced` bytes, of which these are the first; null: it is decoded when all are there.
+    virtual sink_owner make_sink(const std::byte* /*head*/, std::uint64_t /*announced*/) { return {}; }
+    /// Its timeout and name, if there are any; before the arguments.
+    void describe(byte_writer& out);
 
     void add_reference() noexcept { references_.fetch_add(1, order::relaxed); }
     void drop_reference() noexcept {
-        // acq_rel: the last one sees everything that the others did.
-        if (references_.fetch_sub(1, order::acq_rel) == 1) released();
+        // acquire, acq_rel: the last one sees everything that the others did. Who has the only reference gives none away
+        // meanwhile, so then there is nothing to count.
+        if (references_.load(order::acquire) == 1 || references_.fetch_sub(1, order::acq_rel) == 1)
+            released();
     }
 
     std::uint64_t number() const noexcept { return number_; }
@@ -66,6 +114,16 @@ class [[gnu::visibility("default")]] process_task {
 
   protected:
     virtual ~process_task() { delete notes_; }
+    /// As it was at first, but for what the submitter fills in; when the pool is through with it.
+    void renew() noexcept {
+        references_.store(1, order::relaxed);
+        arguments = byte_buffer{near, near_size};
+        descriptors.all.clear();
+        stage_ = stage::fresh;
+        attempts_ = 0;
+        doom_ = doom::none;
+        if (notes_ != nullptr) delete std::exchange(notes_, nullptr);
+    }
     /// The last reference is gone.
     virtual void released() noexcept = 0;
 
@@ -86,21 +144,22 @@ class [[gnu::visibility("default")]] process_task {
     }
 
     atomic<std::uint32_t> references_{1};
-    // The rest is guarded by the engine's lock.
+    // The rest is guarded by the engine's lock. First what every task needs, then what few do.
+    int attempts_ = 0; // that a worker has begun
     stage stage_ = stage::fresh;
-    std::uint64_t number_ = 0; // the order of submission; moved tasks keep it
-    int attempts_ = 0;         // that a worker has begun
-    notes* notes_ = nullptr;
-    std::int64_t began_ = 0;        // the attempt that its worker died in; 0: not known
-    std::uint64_t fed_ = 0;         // argument bytes streamed, this attempt
-    bool descriptors_sent_ = false; // this attempt
-    byte_buffer incoming_;          // streamed result bytes, this attempt
-    class parent_lane* lane_ = nullptr;
-    std::uint64_t index_ = 0; // its slot there
     enum class doom : std::uint8_t { none, cancelled, timed_out, killed } doom_ = doom::none;
-    std::int64_t kill_at_ = 0; // on a loop: when its worker is killed if it has not stopped; 0: it is not
+    bool descriptors_sent_ = false; // this attempt
+    std::uint64_t number_ = 0;      // the order of submission; moved tasks keep it
     process_task* next_ = nullptr;
     process_task* previous_ = nullptr;
+    class parent_lane* lane_ = nullptr;
+    std::uint64_t index_ = 0;  // its slot there
+    std::uint64_t fed_ = 0;    // argument bytes streamed, this attempt
+    std::int64_t kill_at_ = 0; // on a loop: when its worker is killed if it has not stopped; 0: it is not
+    notes* notes_ = nullptr;
+    std::int64_t began_ = 0; // the attempt that its worker died in; 0: not known
+    byte_buffer incoming_;   // streamed result bytes, this attempt
+    sink_owner sink_;        // where those after the first go, if it is there
 };
 
 /// One worker as `status` shows it.
@@ -123,6 +182,8 @@ enum class process_cancel : std::uint8_t { queued_only, kill };
                                                      const char* task_name) noexcept;
 /// Takes over one reference. Throws shutdown_error (the task has then not been taken).
 [[gnu::visibility("default")]] void submit_to(process_engine& engine, process_task& task);
+/// The same for those of a map that have not failed already.
+[[gnu::visibility("default")]] void submit_all_to(process_engine& engine, std::span<map_record> records);
 /// By a thread that is about to wait for some of its tasks: none is held back any more.
 [[gnu::visibility("default")]] void hurry_in(process_engine& engine) noexcept;
 /// By a thread that waits for the task and belongs to no executor, before it sleeps in another way: until the task has

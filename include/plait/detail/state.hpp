@@ -42,8 +42,8 @@ class [[gnu::visibility("default")]] state_base {
     bool wait_until(time_point deadline) { return done() || wait_long(deadline); }
 
     using added = future_word<>::added;
-    added add_hook(completion& c) noexcept { return word_.add_hook(c); }
-    bool remove_hook(completion& c) noexcept { return word_.remove_hook(c); }
+    added add_hook(completion& c) noexcept { return word_.add_hook(c, hooks()); }
+    bool remove_hook(completion& c) noexcept { return word_.remove_hook(c, hooks()); }
 
     void add_owner() noexcept { word_.add_owner(); }
     void release_owner() noexcept {
@@ -71,6 +71,8 @@ class [[gnu::visibility("default")]] state_base {
     using word_t = future_word<>;
     ~state_base() = default;
 
+    /// Where the word's hooks are.
+    virtual completion*& hooks() noexcept = 0;
     /// Called once, by whoever gives up the last ownership.
     virtual void destroy() noexcept = 0;
     /// A chance to run the task in the waiting thread.
@@ -93,9 +95,9 @@ class [[gnu::visibility("default")]] state_base {
     // The producer's until it is complete, then the future's:
     bool unread_ = false; // it holds a failure
     bool stored_ = false; // it holds a result
-    // For whoever destroys it: there is more to give back than memory. Here, on a line that is looked at
+    // For whoever destroys it: what there is to give back besides memory. Here, on a line that is looked at
     // anyway.
-    bool owes_ = false;
+    unsigned char owes_ = 0;
 
   private:
     bool wait_long(time_point deadline);
@@ -150,6 +152,20 @@ class future_state : public state_base {
     union { // there if stored_ says so
         outcome<T> result_;
     };
+};
+
+/// The same with the place for who waits for it, which a `submitted` has elsewhere.
+template <class T>
+class hooked_state : public future_state<T> {
+  public:
+    explicit hooked_state(unsigned owners) noexcept : future_state<T>{owners} {}
+
+  protected:
+    ~hooked_state() = default;
+    completion*& hooks() noexcept final { return hooks_; }
+
+  private:
+    completion* hooks_ = nullptr;
 };
 
 /// Is it a `plait::cancelled`?

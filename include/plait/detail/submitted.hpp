@@ -9,23 +9,30 @@ namespace plait::detail {
 /// cache lines. Its scope is on the stack of whoever runs it, and so is there only while it runs. An entry in
 /// the registry it has while it runs; with a name from the start on.
 ///
+/// Who submits it, who runs it and who reads its result wait for each line in turn. What all need is on the
+/// first: one from outside of all tasks, without a name and without captures, never touches the second.
+///
 /// What coroutines need, time limits and groups, `job` has.
 ///
 /// Owners: the future; the queue, which passes its share to whoever runs the function; cancellers while they
 /// are at it.
 class [[gnu::visibility("default")]] submitted : public work {
   public:
-    worker& owner() const noexcept { return *owner_; }
+    worker& owner() const noexcept { return *reinterpret_cast<worker*>(owner_); }
 
   protected:
     /// Counted in, in `owner`, when it is queued.
     submitted(worker& owner, const submit_options& options) noexcept;
     ~submitted() = default;
 
-    /// At the end of one that has `owes_`.
-    void give_back() noexcept {
+    // What it owes at its end.
+    static constexpr unsigned char an_entry = 1, a_handler = 2;
+    bool has_entry() const noexcept {
+        return (place_.load(order::relaxed) & (has_node | is_scope)) == has_node;
+    }
+    void give_back(unsigned char what) noexcept {
         leave_registry(); // it could not be made
-        if (keeps_failures_) failures_->release_owner();
+        if ((what & a_handler) != 0) failures_->release_owner();
     }
 
     /// What `this_task` and the registry show while the function runs.
@@ -46,36 +53,41 @@ class [[gnu::visibility("default")]] submitted : public work {
 
     /// The calling task is the one that submitted this, on a thread of the same pool: it may run it itself.
     bool can_help() const noexcept;
-    /// Of one that does not run any more.
+    /// Of one that does not run, or not any more.
     void leave_registry() noexcept {
-        if (std::exchange(in_registry_, false)) free_task_node(*node_);
+        if (!has_entry()) return;
+        place_.store(has_details, order::relaxed);
+        free_task_node(*node_);
     }
     /// The scope of the function, which runs, or is about to.
     context& scope() const noexcept;
 
     /// From here on `report` works, whether the executor is still there or not.
-    void keep_failures() noexcept;
+    void keep_failures(bool named) noexcept;
     void report(const std::exception_ptr& error) const noexcept;
 
-    bool in_registry_ = false; // by an entry of its own
-
   private:
+    static constexpr unsigned address_bits = 48; // the others are zero in every program's addresses
     static constexpr std::uint64_t is_scope = std::uint64_t{1} << 63;
+    static constexpr std::uint64_t has_details = std::uint64_t{1} << 62;
+    static constexpr std::uint64_t has_node = std::uint64_t{1} << 61;
 
-    worker* const owner_;
-    const char* name_;
+    const std::uint64_t owner_ : address_bits; // its address, in what `work` leaves of a word
+    // Until it begins: where it was submitted; or has_details, with has_node if it has an entry in the registry. Then its
+    // scope's address, with is_scope.
+    atomic<std::uint64_t> place_;
+
+    // The details, which few need, on the second line.
+    std::uint64_t parent_; // the task that submitted it
     union {
         std::source_location created_;
-        task_node* node_; // while in_registry_
+        task_node* node_; // of one with a name, until it begins
     };
     union {
         time_point deadline_;       // until it begins
         failure_handler* failures_; // an owner's share, once it has failed
     };
-    // The id of the task that submitted it, until it begins; then its scope's address, with is_scope.
-    atomic<std::uint64_t> place_{0};
-
-    bool keeps_failures_ = false;
+    const char* name_;
 };
 
 /// R: what the future holds.
@@ -84,7 +96,7 @@ class submitted_base : public future_state<R>, public submitted {
   public:
     submitted_base(worker& at, const submit_options& options) noexcept
         : future_state<R>{2}, submitted{at, options} {
-        this->owes_ = in_registry_;
+        if (has_entry()) this->owes_ = an_entry;
     }
 
     bool cancel(cancel_mode) noexcept override {
@@ -112,7 +124,7 @@ class submitted_base : public future_state<R>, public submitted {
   protected:
     ~submitted_base() = default;
     void end() noexcept {
-        if (this->owes_) give_back();
+        if (this->owes_ != 0) give_back(this->owes_);
     }
 
     virtual void drop_call() noexcept = 0;
@@ -153,8 +165,8 @@ class submitted_base : public future_state<R>, public submitted {
     }
 
     void keep_handler() noexcept override {
-        keep_failures();
-        this->owes_ = true;
+        keep_failures((this->owes_ & an_entry) != 0);
+        this->owes_ |= a_handler;
     }
     void unobserved(const std::exception_ptr& error) noexcept override { report(error); }
 };
@@ -191,12 +203,14 @@ class submitted_call final : public submitted_base<kept_result_t<F, Args...>>, p
         from.leave();
     }
     void drop_call() noexcept override { call_.~call(); }
+    completion*& hooks() noexcept override { return hooks_; }
     void destroy() noexcept override {
         this->end();
         delete this;
     }
 
-    union { // until it has run, or is cancelled
+    completion* hooks_; // the word says whether there are any
+    union {             // until it has run, or is cancelled
         call call_;
     };
 };

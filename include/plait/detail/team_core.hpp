@@ -96,8 +96,9 @@ T run_at_once(task<T> t) {
     struct ended final : work {
         ended() noexcept : work{[](work&) noexcept {}} {}
     } end;
-    drive(task_access::prepare(t, running_scope(), end));
-    return std::move(task_access::result(t)).value();
+    task_result<T> result;
+    drive(task_access::prepare(t, result, running_scope(), end));
+    return result.take_value();
 }
 
 } // namespace plait::detail

@@ -9,18 +9,19 @@ namespace plait::detail {
 struct work {
     using function = void(work&) noexcept;
 
-    explicit work(function* f) noexcept : run_{f} {}
+    explicit work(function* f) noexcept : run_{f} {} // NOLINT(*-member-init)
     work(const work&) = delete;
     work& operator=(const work&) = delete;
 
     void run() noexcept { run_(*this); }
 
-    work* next_ = nullptr;
+    work* next_; // in a queue
     function* run_;
-    bool unstarted_ : 1 = false; // a task that nobody has begun: shutdown may take it out of the queue
-    bool posted_ : 1 = false;    // such a one, and a `posted`: it is over, and gone, when run() returns
-    bool forked_ : 1 = false;    // a `fork`
-    unsigned char priority_ = 0; // of an unstarted one; what is under way goes with the highest
+    bool unstarted_ : 1 = false;   // a task that nobody has begun: shutdown may take it out of the queue
+    bool posted_ : 1 = false;      // such a one, and a `posted`: it is over, and gone, when run() returns
+    bool forked_ : 1 = false;      // a `fork`
+    unsigned char unused_ : 5 = 0; // else the byte is read to be written
+    unsigned char priority_ = 0;   // of an unstarted one; what is under way goes with the highest
 };
 
 /// First in, first out; one thread at a time.

@@ -118,8 +118,9 @@ class [[gnu::visibility("default")]] worker {
 /// What the calling thread is doing.
 struct execution {
     detail::worker* worker = nullptr;    // whose tasks this thread runs
-    detail::context* scope = nullptr;    // the task that runs now
+    detail::context* scope = nullptr;    // the task that runs now; null: see `light`
     std::coroutine_handle<> next = {};   // what the trampoline resumes next
+    detail::context* light = nullptr;    // without a scope: that of a fork, not whole yet; see context
     unsigned budget = 0;                 // ready awaits left before this task gives way
     detail::locals* locals = nullptr;    // this worker's `worker_local`s
     unsigned slot = 0;                   // which thread of a pool this is
@@ -148,6 +149,9 @@ struct execution {
 
 /// `drive` as `scope`, with a fresh budget of ready awaits; restores what the thread did before.
 [[gnu::visibility("default")]] void resume(std::coroutine_handle<> h, context& scope) noexcept;
+
+/// The same as a light one, on a thread that runs no task.
+[[gnu::visibility("default")]] void run_light(std::coroutine_handle<> h, context& scope) noexcept;
 
 /// Ready awaits that a task may make in a row before it lets others run (conformance C28).
 inline constexpr unsigned ready_budget = 128;

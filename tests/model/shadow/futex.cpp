@@ -4,6 +4,7 @@
 #include "sys/direct_call.hpp"
 
 #include <plait/detail/model.hpp>
+#include <plait/processors.hpp>
 
 namespace plait::detail {
 
@@ -30,3 +31,6 @@ int futex_wake(const std::uint32_t* word, int count, futex_scope) noexcept {
 std::int64_t monotonic_now() noexcept { return 0; }
 
 } // namespace plait::detail
+
+// Nobody looks before he sleeps, which would only be more of the same.
+std::size_t plait::available_processors() noexcept { return 1; }

@@ -7,25 +7,29 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <thread>
 
 namespace plait::detail {
 
 /// Looking for a while before sleeping, where that has paid lately: a wake-up costs both sides more than the news is
 /// away, if the other side runs on a processor of its own.
 ///
-/// For one thread, and only where there are processors enough for all. A look in vain is followed by sleeps without one,
-/// twice as many each time; so is one during which somebody else had our processor, who then needs it.
+/// For one thread, and only where there are processors enough for all. After the first looks it gives its processor away
+/// once: kernels like to wake a thread on the processor of who wakes it, and then the news does not come before that.
+/// A look in vain is followed by sleeps without one, twice as many each time; so is one during which somebody else had
+/// our processor for long, who then needs it. It ends where the clock stands still, too (a simulated run).
 class short_spin {
   public:
     /// True: `ready()`. False: sleep.
     template <class Ready>
-    bool until(Ready ready) noexcept {
+    bool until(Ready ready, std::int64_t deadline = no_deadline) noexcept {
         if (skipped_ != 0) {
             --skipped_;
             return false;
         }
         const std::int64_t begun = monotonic_now();
-        for (std::int64_t last = begun;;) {
+        std::int64_t last = begun;
+        for (int round = 0; round < most_rounds; ++round) {
             for (int i = 0; i < looks_between_clocks; ++i) {
                 if (ready()) {
                     penalty_ /= 2;
@@ -33,8 +37,9 @@ class short_spin {
                 }
                 spin_pause();
             }
+            if (round == 0) std::this_thread::yield();
             const std::int64_t now = monotonic_now();
-            if (now - begun > patience || now - last > interrupted) break;
+            if (now - begun > patience || (round != 0 && now - last > interrupted) || now > deadline) break;
             last = now;
         }
         penalty_ = std::min(2 * penalty_ + 1, most_skipped);
@@ -44,7 +49,8 @@ class short_spin {
 
   private:
     static constexpr int looks_between_clocks = 16;
-    static constexpr std::int64_t patience = 20'000;    // nanoseconds: what two sleeps and wake-ups cost
+    static constexpr int most_rounds = 400;
+    static constexpr std::int64_t patience = 40'000;    // nanoseconds: what two sleeps and wake-ups cost
     static constexpr std::int64_t interrupted = 10'000; // between two clocks
     static constexpr unsigned most_skipped = 255;
 
