@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <plait/detail/context.hpp>
 
-#include "base/execution.hpp"
 #include "base/stops.hpp"
 
 #include <plait/detail/stop.hpp>
@@ -112,7 +111,7 @@ void waiter::check() const {
 void throw_cancelled() { throw cancelled{}; }
 
 context& running_scope() {
-    context* scope = task_scope(this_execution);
+    context* scope = task_scope(current());
     if (!scope)
         throw std::logic_error{
             "plait: awaited outside of a task: the coroutine was not started by run, submit, spawn "

@@ -18,19 +18,25 @@
 
 namespace plait::detail {
 
+namespace {
+constinit block_lists no_lists{}; // only read
+}
+constinit thread_local block_lists* blocks_here [[gnu::tls_model("initial-exec")]] = &no_lists;
+
 #if defined(PLAIT_PLAIN_FRAMES)
 
 // Under ASan a recycled frame would hide every use after free: the plain heap finds them.
-void* allocate_block(std::size_t size) { return ::operator new(size); }
-void free_block(void* block, std::size_t size) noexcept { ::operator delete(block, size); }
+void* allocate_slowly(std::size_t size) { return ::operator new(size); }
+void free_slowly(void* block, std::size_t size) noexcept { ::operator delete(block, size); }
 
 #else
 
 namespace {
 
-constexpr std::size_t granule = block_regions::granule;
-constexpr std::size_t classes = block_regions::classes; // up to 2 KiB
-constexpr std::size_t depot_bytes = 32 * 1024 * 1024;   // kept of all classes; the rest goes back
+constexpr std::size_t granule = block_lists::granule;
+constexpr std::size_t classes = block_lists::classes;
+static_assert(granule == block_regions::granule && classes == block_regions::classes);
+constexpr std::size_t depot_bytes = 32 * 1024 * 1024; // kept of all classes; the rest goes back
 
 constexpr std::size_t bytes_of(std::size_t c) noexcept { return (c + 1) * granule; }
 
@@ -42,9 +48,6 @@ struct magazine {
     magazine* next = nullptr; // in the depot
     std::size_t count = 0;
     std::array<void*, room> blocks;
-
-    void* take() noexcept { return blocks[--count]; }
-    void put(void* block) noexcept { blocks[count++] = block; }
 };
 
 // Magazines that some thread had too many of. Locked once or twice for all the blocks of one.
@@ -124,124 +127,98 @@ depot& the_depot() noexcept {
     return *instance;
 }
 
-class cache;
-// This thread's; null before its first use, and at its very end. initial-exec: see base/execution.hpp.
-constinit thread_local cache* cache_here [[gnu::tls_model("initial-exec")]] = nullptr;
 constinit thread_local bool cache_gone = false;
 
-class cache {
+// What a thread has: one magazine of each class in its lists, and a spare one. Both may be missing. Whoever takes
+// and frees in turns thus stays off the depot.
+class cache : public block_lists {
   public:
     cache() noexcept = default;
     cache(const cache&) = delete;
     cache& operator=(const cache&) = delete;
     ~cache() {
-        cache_here = nullptr;
+        blocks_here = &no_lists;
         cache_gone = true;
         for (std::size_t c = 0; c < classes; ++c)
-            for (magazine* const m : {loaded_[c], spare_[c]})
+            for (magazine* const m : {unload(c), spare_[c]})
                 if (m && !(m->count != 0 && the_depot().put(c, *m))) {
                     the_depot().unload(*m);
                     the_depot().put_empty(*m);
                 }
     }
 
-    // With blocks in it, or null.
-    magazine* any(std::size_t c) noexcept {
-        magazine* const m = loaded_[c];
-        return m && m->count != 0 ? m : nullptr;
-    }
-    // With room, or null.
-    magazine* not_full(std::size_t c) noexcept {
-        magazine* const m = loaded_[c];
-        return m && m->count != magazine::room ? m : nullptr;
-    }
-
+    // Its list is empty.
     void* allocate(std::size_t c) {
-        if (!any(c) && !reload(c)) return ::operator new(bytes_of(c));
-        return loaded_[c]->take();
+        magazine* m = std::exchange(spare_[c], unload(c));
+        if (!m || m->count == 0) {
+            magazine* const more = the_depot().take(c, m);
+            if (!more) {
+                load(c, m);
+                return ::operator new(bytes_of(c));
+            }
+            m = more;
+        }
+        load(c, m);
+        return *--of[c].top;
     }
+    // Its list is full.
     void free(std::size_t c, void* block) noexcept {
-        if (!not_full(c) && !make_room(c)) return the_depot().give(block);
-        loaded_[c]->put(block);
+        magazine* m = std::exchange(spare_[c], unload(c));
+        if (m && m->count == magazine::room) {
+            if (the_depot().put(c, *m))
+                m = nullptr;
+            else
+                the_depot().unload(*m);
+        }
+        if (!m) m = the_depot().take_empty();
+        if (!m) m = new (std::nothrow) magazine;
+        load(c, m);
+        if (!m) return the_depot().give(block);
+        *of[c].top++ = block;
     }
 
   private:
-    // Blocks into loaded_[c]; false: there are none to be had.
-    [[gnu::noinline]] bool reload(std::size_t c) noexcept {
-        std::swap(loaded_[c], spare_[c]);
-        if (loaded_[c] && loaded_[c]->count != 0) return true;
-        magazine* const m = the_depot().take(c, loaded_[c]);
-        if (!m) return false;
+    void load(std::size_t c, magazine* m) noexcept {
         loaded_[c] = m;
-        return true;
+        void** const first = m ? m->blocks.data() : nullptr;
+        of[c] = m ? free_blocks{first + m->count, first, first + magazine::room} : free_blocks{};
+    }
+    magazine* unload(std::size_t c) noexcept {
+        magazine* const m = std::exchange(loaded_[c], nullptr);
+        if (m) m->count = static_cast<std::size_t>(of[c].top - of[c].empty);
+        of[c] = {};
+        return m;
     }
 
-    // Room for a block in loaded_[c]; false: no memory for a magazine.
-    [[gnu::noinline]] bool make_room(std::size_t c) noexcept {
-        std::swap(loaded_[c], spare_[c]);
-        if (loaded_[c] && loaded_[c]->count != magazine::room) return true;
-        if (loaded_[c] && !the_depot().put(c, *loaded_[c])) {
-            the_depot().unload(*loaded_[c]);
-            return true;
-        }
-        loaded_[c] = the_depot().take_empty();
-        if (!loaded_[c]) loaded_[c] = new (std::nothrow) magazine;
-        return loaded_[c] != nullptr;
-    }
-
-    // Two of each class, each of which may be missing: whoever takes and frees in turns stays off the depot.
     std::array<magazine*, classes> loaded_{};
     std::array<magazine*, classes> spare_{};
 };
 
 // Null: the thread is at its very end. A variable that is destroyed with the thread is asked for at each use
 // whether it has been made; so the quick way is through a pointer.
-[[gnu::noinline]] cache* make_cache() noexcept {
+cache* this_cache() noexcept {
     if (cache_gone) return nullptr;
     if (calls_go_by_name()) return nullptr; // a test wants to see every allocation
     thread_local cache mine;
-    return cache_here = &mine;
-}
-cache* this_cache() noexcept {
-    cache* const c = cache_here;
-    return c ? c : make_cache();
-}
-
-constexpr std::size_t class_of(std::size_t size) noexcept { return (size + granule - 1) / granule - 1; }
-
-[[gnu::noinline]] void* allocate_slowly(std::size_t size) {
-    const std::size_t c = class_of(size);
-    if (c >= classes) return ::operator new(size);
-    cache* const mine = this_cache();
-    return mine ? mine->allocate(c) : ::operator new(bytes_of(c));
-}
-
-[[gnu::noinline]] void free_slowly(void* block, std::size_t size) noexcept {
-    const std::size_t c = class_of(size);
-    if (c >= classes) return ::operator delete(block);
-    if (cache* const mine = this_cache()) return mine->free(c, block);
-    the_depot().give(block);
+    blocks_here = &mine;
+    return &mine;
 }
 
 } // namespace
 
-// Twice for every task: the rest out of the way, so that this needs no registers of its callers'.
-void* allocate_block(std::size_t size) {
-    const std::size_t c = class_of(size);
-    if (c < classes) [[likely]]
-        if (cache* const mine = cache_here) [[likely]]
-            if (magazine* const m = mine->any(c)) [[likely]]
-                return m->take();
-    return allocate_slowly(size);
+void* allocate_slowly(std::size_t size) {
+    const std::size_t c = block_lists::class_of(size);
+    if (c >= classes) return ::operator new(size);
+    cache* const mine = this_cache();
+    if (!mine) return ::operator new(bytes_of(c));
+    return mine->allocate(c);
 }
 
-void free_block(void* block, std::size_t size) noexcept {
-    const std::size_t c = class_of(size);
-    if (c < classes) [[likely]]
-        if (cache* const mine = cache_here) [[likely]]
-            if (magazine* const m = mine->not_full(c)) [[likely]]
-                return m->put(block);
-    free_slowly(block, size);
+void free_slowly(void* block, std::size_t size) noexcept {
+    const std::size_t c = block_lists::class_of(size);
+    if (c >= classes) return ::operator delete(block);
+    if (cache* const mine = this_cache()) return mine->free(c, block);
+    the_depot().give(block);
 }
 
 #endif

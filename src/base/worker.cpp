@@ -1,5 +1,4 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "base/execution.hpp"
 
 #include <cassert>
 #include <chrono>
@@ -13,10 +12,8 @@ namespace plait::detail {
 
 constinit thread_local execution this_execution [[gnu::tls_model("initial-exec")]]{};
 
-execution& current() noexcept { return this_execution; }
-
 void drive(std::coroutine_handle<> h) noexcept {
-    execution& e = this_execution;
+    execution& e = current();
     const std::coroutine_handle<> before = e.next;
     do {
         e.next = {};
@@ -27,7 +24,7 @@ void drive(std::coroutine_handle<> h) noexcept {
 }
 
 void resume(std::coroutine_handle<> h, context& scope) noexcept {
-    execution& e = this_execution;
+    execution& e = current();
     context* const before = e.scope;
     context* const light = e.light;
     const unsigned budget = e.budget;
@@ -41,7 +38,7 @@ void resume(std::coroutine_handle<> h, context& scope) noexcept {
 }
 
 void run_light(std::coroutine_handle<> h, context& scope) noexcept {
-    execution& e = this_execution;
+    execution& e = current();
     assert(!e.scope && !e.light && !e.next);
     e.light = &scope;
     e.budget = ready_budget;
@@ -56,7 +53,7 @@ void waiter::resume_work(work& w) noexcept { static_cast<waiter&>(w).resume_now(
 // As `resume`, but there is nothing to be restored: a worker does this between two tasks.
 inline void waiter::go_on() noexcept {
     context& scope = *scope_;
-    execution& e = this_execution;
+    execution& e = current();
     assert(!e.scope && !e.light && !e.next);
     e.scope = &scope;
     e.budget = ready_budget;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <plait/detail/posted.hpp>
 
-#include "base/execution.hpp"
-
 #include <plait/detail/job.hpp>
 
 namespace plait::detail {
@@ -39,7 +37,7 @@ void posted::end(worker& owner, const std::exception_ptr& failure) noexcept {
 posted_here::posted_here(worker& owner) noexcept
     : work{&run_record},
       owner_{owner},
-      thread_{this_execution},
+      thread_{current()},
       node_{new_task_node(nullptr, {}, 0)},
       visible_{node_.id.load(order::relaxed) != 0} {
     if (!visible_) return;

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <plait/detail/submitted.hpp>
 
-#include "base/execution.hpp"
-
 #include <bit>
 
 namespace plait::detail {
@@ -14,7 +12,7 @@ submitted::submitted(worker& owner, const submit_options& options) noexcept // N
     unstarted_ = true;
     posted_ = true;
     priority_ = static_cast<unsigned char>(options.priority);
-    const context* const parent = task_scope(this_execution);
+    const context* const parent = task_scope(current());
     if (!parent && !options.name) return;
     parent_ = parent ? parent->node->id.load(order::relaxed) : 0;
     deadline_ = parent ? parent->deadline : time_point::max();
@@ -28,7 +26,7 @@ submitted::submitted(worker& owner, const submit_options& options) noexcept // N
     }
 }
 
-submitted::running::running(submitted& self) noexcept : thread_{this_execution}, outer_{thread_.scope} {
+submitted::running::running(submitted& self) noexcept : thread_{current()}, outer_{thread_.scope} {
     home = &self.owner();
     const std::uint64_t place = self.place_.load(order::relaxed);
     const bool more = (place & has_details) != 0;
@@ -71,7 +69,7 @@ context& submitted::scope() const noexcept {
 }
 
 bool submitted::can_help() const noexcept {
-    execution& e = this_execution;
+    execution& e = current();
     if (e.worker != &owner() || owner().single_threaded()) return false;
     const context* const scope = task_scope(e);
     return scope && (place_.load(order::relaxed) & (has_details | is_scope)) == has_details &&

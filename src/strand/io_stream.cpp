@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "strand/io_stream.hpp"
 
-#include "base/execution.hpp"
 #include "strand/io_address.hpp"
 #include "sys/transfer.hpp"
 
@@ -273,7 +272,7 @@ inline bool stream::link(transfer& t, context& scope, std::coroutine_handle<> h)
 // Under the lock, which it gives back: how await_suspend ends after an attempt. The result is in hand, or the
 // scope is stopped: false; the task waits, and may run elsewhere already: true.
 bool stream::conclude(transfer& t, bool over, std::coroutine_handle<> h) noexcept {
-    execution& e = this_execution;
+    execution& e = current();
     if (!over && t.size_ != 0) {
         const bool waits = link(t, *e.scope, h);
         unlock();
@@ -294,7 +293,7 @@ bool stream::conclude(transfer& t, bool over, std::coroutine_handle<> h) noexcep
 
 template <stream::attempt Attempt>
 [[gnu::noinline]] bool stream::begin(transfer& t, std::coroutine_handle<> h) noexcept {
-    context* const scope = task_scope(this_execution);
+    context* const scope = task_scope(current());
     stream* const self = t.stream_;
     if (!scope || !self) {
         t.error_ = scope ? not_a_socket : no_task;
@@ -312,7 +311,7 @@ template <stream::attempt Attempt>
 
 // The same, after a call that was not all.
 [[gnu::noinline]] bool stream::end_moving(transfer& t, long n) noexcept {
-    ++this_execution.budget;
+    ++current().budget;
     return t.stream_->conclude(t, t.stream_->move_on(t, n), t.noted());
 }
 
@@ -321,7 +320,7 @@ template <stream::attempt Attempt>
 template <bool Reading>
 inline bool stream::move_or_wait(transfer& t, std::coroutine_handle<> h) noexcept {
     constexpr attempt attempted = Reading ? &stream::receive : &stream::send;
-    execution& e = this_execution;
+    execution& e = current();
     context* const scope = e.scope;
     stream* const self = t.stream_;
     if (!scope) [[unlikely]]

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "strand/loop_engine.hpp"
 
-#include "base/execution.hpp"
 #include "strand/locals.hpp"
 #include "strand/watchdog.hpp"
 #include "sys/errors.hpp"
@@ -54,10 +53,10 @@ loop_engine::~loop_engine() {
     delete locals_;
 }
 
-bool loop_engine::is_current() const noexcept { return this_execution.runs(*this); }
+bool loop_engine::is_current() const noexcept { return current().runs(*this); }
 
 void loop_engine::post(work& w) noexcept {
-    if (this_execution.worker == this)
+    if (current().worker == this)
         ready_.push(w);
     else {
         const int fd = event_.get(); // before the push: afterwards the loop may end, and be gone

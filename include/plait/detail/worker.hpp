@@ -137,9 +137,17 @@ struct execution {
     }
 };
 
-/// Out of line, and never inlined: clang keeps thread-local addresses across a suspension (LLVM issue 47179),
-/// after which the coroutine may be on another thread.
-[[gnu::noinline, gnu::visibility("default")]] execution& current() noexcept;
+#if defined(__clang__) && __clang_major__ < 16
+#error "plait: clang before 16 keeps thread-local addresses across co_await (LLVM 47179): take a newer one"
+#endif
+
+/// initial-exec: two instructions in place of a call; so small a variable may be, in a shared library that is
+/// loaded late, too.
+extern constinit thread_local execution this_execution
+    [[gnu::visibility("default"), gnu::tls_model("initial-exec")]];
+
+/// The calling thread's. Anew after each suspension: the coroutine may be on another thread then.
+inline execution& current() noexcept { return this_execution; }
 
 /// Resumes `h`, and then whatever it leaves in `current().next`, until nothing is left.
 ///
