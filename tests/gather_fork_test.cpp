@@ -19,6 +19,7 @@
 #include <chrono>
 #include <functional>
 #include <latch>
+#include <memory>
 #include <regex>
 #include <stdexcept>
 #include <string>
@@ -223,6 +224,26 @@ TEST(GatherForks, ParametersEndBeforeTheParentGoesOn) {
         co_return one + a + b;
     };
     EXPECT_EQ(pool.submit(parent).get(), 1 + 2 + 3);
+}
+
+task<int> holding(std::shared_ptr<int> kept) { co_return *kept; }
+
+// It owns its children from the call on, wherever it is moved before it is awaited.
+TEST(GatherForks, AGatherMayBeMovedOrNeverAwaited) {
+    plait::thread_pool pool{{.workers = 2}};
+    const auto kept = std::make_shared<int>(7);
+    const int sum = pool.submit([kept]() -> task<int> {
+                            { const auto never = plait::gather(holding(kept), holding(kept), holding(kept)); }
+                            auto three = plait::gather(holding(kept), holding(kept), holding(kept));
+                            auto moved = std::move(three);
+                            auto [a, b, c] = co_await moved;
+                            auto pair = plait::gather(holding(kept), holding(kept));
+                            auto [d, e] = co_await plait::timeout(1h, std::move(pair));
+                            co_return a + b + c + d + e;
+                        })
+                        .get();
+    EXPECT_EQ(sum, 35);
+    EXPECT_EQ(kept.use_count(), 1);
 }
 
 // Of a tree that only computes nothing is in a slot that a canceller could find.

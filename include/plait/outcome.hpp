@@ -107,4 +107,91 @@ class outcome {
     std::exception_ptr error_; // null: a value
 };
 
+namespace detail {
+
+/// How a task has ended; none: it has not, or never began.
+enum class task_end : unsigned char { none, value, error };
+
+/// Has a task ended, and how?
+class result_base {
+  public:
+    task_end end() const noexcept { return end_; }
+
+  protected:
+    task_end end_ = task_end::none;
+};
+
+/// A place for what a task gives, or throws: with whoever runs it, since its frame goes at its end. Nothing is
+/// there before that.
+template <class T>
+class task_result : public result_base {
+    struct unit {};
+    using stored =
+        std::conditional_t<std::is_void_v<T>, unit,
+                           std::conditional_t<std::is_reference_v<T>, std::remove_reference_t<T>*, T>>;
+
+  public:
+    task_result() noexcept {}
+    task_result(const task_result&) = delete;
+    task_result& operator=(const task_result&) = delete;
+    ~task_result() {
+        if (end_ != task_end::none) reset();
+    }
+
+    void give()
+        requires std::is_void_v<T>
+    {
+        end_ = task_end::value;
+    }
+    template <class U>
+    void give(U&& value) {
+        if constexpr (std::is_reference_v<T>)
+            value_ = std::addressof(value);
+        else
+            ::new (static_cast<void*>(std::addressof(value_)))
+                stored(static_cast<stored>(static_cast<U&&>(value)));
+        end_ = task_end::value;
+    }
+    void fail(std::exception_ptr error) noexcept {
+        reset(); // a variable's destructor may throw after co_return
+        ::new (static_cast<void*>(&error_)) std::exception_ptr{std::move(error)};
+        end_ = task_end::error;
+    }
+
+    /// After the end, once: the value, or throws what the task has thrown.
+    T take_value() {
+        if (end_ != task_end::value) [[unlikely]]
+            std::rethrow_exception(std::move(error_));
+        if constexpr (std::is_reference_v<T>)
+            return static_cast<T>(*value_);
+        else if constexpr (!std::is_void_v<T>)
+            return std::move(value_);
+    }
+    outcome<T> take_outcome() {
+        if (end_ != task_end::value) return outcome<T>{std::move(error_)};
+        if constexpr (std::is_void_v<T>)
+            return {};
+        else
+            return outcome<T>{take_value()};
+    }
+    /// Null: it has thrown nothing.
+    std::exception_ptr error() const noexcept {
+        return end_ == task_end::error ? error_ : std::exception_ptr{};
+    }
+
+  private:
+    void reset() noexcept {
+        if (end_ == task_end::error) [[unlikely]]
+            error_.~exception_ptr();
+        if constexpr (!std::is_trivially_destructible_v<stored>)
+            if (end_ == task_end::value) value_.~stored();
+    }
+    union {
+        stored value_;
+        std::exception_ptr error_;
+    };
+};
+
+} // namespace detail
+
 } // namespace plait

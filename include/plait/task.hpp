@@ -71,12 +71,12 @@ class [[nodiscard]] task {
 
     class awaiter;
     /// Runs it to its end, in the awaiting task's scope: `co_await std::move(t)`, or `co_await f()`.
-    awaiter operator co_await() && noexcept { return awaiter{std::move(*this)}; }
+    awaiter operator co_await() && noexcept { return awaiter{*this}; }
     template <class U = T>
     awaiter operator co_await() & noexcept {
         static_assert(detail::never<U>,
                       "plait: a task runs once, so co_await takes it over: co_await std::move(t)");
-        return awaiter{std::move(*this)};
+        return awaiter{*this};
     }
 
   private:
@@ -101,9 +101,6 @@ struct awaiter_reference {
     }
     decltype(auto) await_resume() const { return awaiter->await_resume(); }
 };
-
-/// How a task has ended; none: it has not, or never began.
-enum class task_end : unsigned char { none, value, error };
 
 /// What every task's frame begins with.
 class [[gnu::visibility("default")]] promise_base {
@@ -167,89 +164,10 @@ class [[gnu::visibility("default")]] promise_base {
     }
 
     // A frame's address; or a work's, with is_work; or that of where a parent that is no task meets its child,
-    // with is_starting: a frame's address again, with is_starting until that parent has suspended.
-    std::uintptr_t continuation_ = 0;
-    context* scope_ = nullptr;
-};
-
-/// Has a task ended, and how?
-class result_base {
-  public:
-    task_end end() const noexcept { return end_; }
-
-  protected:
-    task_end end_ = task_end::none;
-};
-
-/// A place for what a task gives, or throws: with whoever runs it, since its frame goes at its end. Nothing is
-/// there before that.
-template <class T>
-class task_result : public result_base {
-    struct unit {};
-    using stored =
-        std::conditional_t<std::is_void_v<T>, unit,
-                           std::conditional_t<std::is_reference_v<T>, std::remove_reference_t<T>*, T>>;
-
-  public:
-    task_result() noexcept {}
-    task_result(const task_result&) = delete;
-    task_result& operator=(const task_result&) = delete;
-    ~task_result() {
-        if (end_ != task_end::none) reset();
-    }
-
-    void give()
-        requires std::is_void_v<T>
-    {
-        end_ = task_end::value;
-    }
-    template <class U>
-    void give(U&& value) {
-        if constexpr (std::is_reference_v<T>)
-            value_ = std::addressof(value);
-        else
-            ::new (static_cast<void*>(std::addressof(value_)))
-                stored(static_cast<stored>(static_cast<U&&>(value)));
-        end_ = task_end::value;
-    }
-    void fail(std::exception_ptr error) noexcept {
-        reset(); // a variable's destructor may throw after co_return
-        ::new (static_cast<void*>(&error_)) std::exception_ptr{std::move(error)};
-        end_ = task_end::error;
-    }
-
-    /// After the end, once: the value, or throws what the task has thrown.
-    T take_value() {
-        if (end_ != task_end::value) [[unlikely]]
-            std::rethrow_exception(std::move(error_));
-        if constexpr (std::is_reference_v<T>)
-            return static_cast<T>(*value_);
-        else if constexpr (!std::is_void_v<T>)
-            return std::move(value_);
-    }
-    outcome<T> take_outcome() {
-        if (end_ != task_end::value) return outcome<T>{std::move(error_)};
-        if constexpr (std::is_void_v<T>)
-            return {};
-        else
-            return outcome<T>{take_value()};
-    }
-    /// Null: it has thrown nothing.
-    std::exception_ptr error() const noexcept {
-        return end_ == task_end::error ? error_ : std::exception_ptr{};
-    }
-
-  private:
-    void reset() noexcept {
-        if (end_ == task_end::error) [[unlikely]]
-            error_.~exception_ptr();
-        if constexpr (!std::is_trivially_destructible_v<stored>)
-            if (end_ == task_end::value) value_.~stored();
-    }
-    union {
-        stored value_;
-        std::exception_ptr error_;
-    };
+    // with is_starting: a frame's address again, with is_starting until that parent has suspended. Both are set
+    // before the coroutine is resumed.
+    std::uintptr_t continuation_;
+    context* scope_;
 };
 
 /// At its end a task's frame goes, and then its parent goes on: the parameters end before what they may refer
@@ -325,16 +243,26 @@ class plain_promise final : public task_promise<T> {
 
 /// For the rest of the library: starting a task by hand.
 struct task_access {
+    template <class T>
+    using frame_of = std::coroutine_handle<task_promise<T>>;
+    template <class T>
+    static frame_of<T> take(task<T>& t) noexcept {
+        return moved_alone(t.handle_);
+    }
     /// Makes `t` ready to be resumed in `scope`, and takes it over; `at_end` runs when it has ended, with what
     /// it came to in `result`.
     template <class T>
     static std::coroutine_handle<> prepare(task<T>& t, task_result<T>& result, context& scope,
                                            work& at_end) noexcept {
         const auto frame = std::exchange(t.handle_, {});
+        prepare<T>(frame, result, scope, at_end);
+        return frame;
+    }
+    template <class T>
+    static void prepare(frame_of<T> frame, task_result<T>& result, context& scope, work& at_end) noexcept {
         frame.promise().result_ = &result;
         frame.promise().enter(scope);
         frame.promise().continue_with(at_end);
-        return frame;
     }
     template <class T>
     static std::coroutine_handle<task_promise<T>> prepare(task<T>& t, task_result<T>& result) noexcept {
@@ -363,11 +291,12 @@ using task_value_t = typename task_value<T>::type;
 
 } // namespace detail
 
+/// Takes the task over when its parent suspends; until then that stays where it is.
 template <class T>
 class task<T>::awaiter {
   public:
-    explicit awaiter(task&& t) noexcept : task_{std::move(t)} {}
-    awaiter(awaiter&& other) noexcept : task_{std::move(other.task_)} {} // before it is awaited
+    explicit awaiter(task& t) noexcept : task_{t} {}
+    awaiter(awaiter&& other) noexcept : task_{other.task_} {} // before it is awaited
     bool await_ready() const noexcept { return false; }
 
     template <class P>
@@ -386,7 +315,7 @@ class task<T>::awaiter {
     T await_resume() { return result_.take_value(); }
 
   private:
-    task task_;
+    task& task_;
     detail::task_result<T> result_;
     detail::atomic<std::uintptr_t> meeting_; // with a parent that is no task
 };

@@ -36,11 +36,7 @@ void fork_group::make_whole(context& c) noexcept {
     while (context* const at = top) {
         top = at->previous;
         const context& parent = *static_cast<fork_scope*>(at)->parent;
-        at->node = parent.node;
-        at->deadline = parent.deadline;
-        at->overdue_at = time_point::max();
-        at->attempt = parent.attempt;
-        at->whole();
+        at->become_whole(parent, *at->home, *parent.node);
     }
 }
 

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <plait/detail/join.hpp>
 
-#include "base/execution.hpp"
 #include "base/spin_lock.hpp"
 #include "base/stops.hpp"
 
@@ -14,28 +13,29 @@ namespace plait::detail {
 namespace {
 constinit atomic<std::uint32_t> entering{0};
 
-join& gather_of(context& child) noexcept { return *static_cast<join_child::child_scope&>(child).parent; }
+join_child& child_of(context& scope) noexcept { return static_cast<join_child&>(scope); }
+join& gather_of(context& child) noexcept { return child_of(child).parent; }
 } // namespace
 
 // Children are stopped one after the other, and those that are may end and let this one begin before it is its
 // turn. What made them stop was set before all that.
 inline bool join::stopped(const join_child& c) const noexcept {
-    return c.scope.stopped() || scope().stopped() || stopping_.load(order::acquire) != 0;
+    return c.stopped() || scope().stopped() || stopping_.load(order::acquire) != 0;
 }
 
 // False: it never runs.
 inline bool join::may_begin(join_child& c) noexcept {
     if (stopped(c)) return false;
     // The registry's parent is the task that gathers.
-    c.scope.node = &new_task_node(nullptr, {}, scope().node->id.load(order::relaxed), since_);
-    c.scope.node->state.store(task_state::running, order::relaxed);
+    c.node = &new_task_node(nullptr, {}, scope().node->id.load(order::relaxed), since_);
+    c.node->state.store(task_state::running, order::relaxed);
     return true;
 }
 
 // A fork that may begin is this thread's task from here on. False: it never runs.
 inline bool join::may_begin_fork(execution& e, join_child& c) noexcept {
-    c.run_ = &child_ended;
-    e.light = &c.scope;
+    c.run_ = at_end();
+    e.light = &c;
     e.scope = nullptr;
     // acquire: pairs with context::stop(). Nobody has been stopped since it was forked, so neither has it.
     if (stops_until_now.load(std::memory_order_acquire) == stops_) [[likely]]
@@ -46,7 +46,7 @@ inline bool join::may_begin_fork(execution& e, join_child& c) noexcept {
 [[gnu::noinline]] bool join::begin_late(execution& e, join_child& c) noexcept {
     if (!stopped(c)) {
         if (!task_scope(e)->stopped()) return true; // somebody else was meant
-        free_task_node(*c.scope.node);
+        free_task_node(*c.node);
     }
     e.scope = nullptr;
     e.light = nullptr;
@@ -67,7 +67,7 @@ inline void join::note_end(join_child& c) noexcept {
         (end == task_end::error && is_cancellation(error_of(static_cast<std::size_t>(&c - children_))));
     if (was_cancelled) any_cancelled_.store(1, order::release);
     // Was that us, or somebody further out? Up there it may not be known yet.
-    if (was_cancelled && end != task_end::none) c.scope.make_whole();
+    if (was_cancelled && end != task_end::none) c.make_whole();
     // A cancellation that was asked for decides nothing; one by hand counts as a
     // failure.
     const bool decides = mode_ == mode::all ? end != task_end::value && !(was_cancelled && scope().stopped())
@@ -137,11 +137,7 @@ void join::make_children_whole() noexcept {
     for (std::size_t i = 0; i < count_; ++i) {
         join_child& c = children_[i];
         c.run_ = &begin_child;
-        auto& mine = *::new (static_cast<void*>(&c.scope)) join_child::child_scope{*this};
-        mine.home = home_;
-        mine.node = parent.node; // its own from when it begins
-        mine.deadline = parent.deadline;
-        mine.attempt = parent.attempt;
+        c.become_whole(parent, *home_, *parent.node); // a node of its own from when it begins
     }
 }
 
@@ -150,9 +146,9 @@ void join::make_children_whole() noexcept {
 inline void join::begin_first(execution& e, std::size_t n) noexcept {
     left_.store(size(), order::relaxed);
     begun_.store(n, order::relaxed);
-    children_[0].run_ = &child_ended;
-    e.light = &children_[0].scope;
-    e.next = children_[0].frame;
+    join_child& child = children_[0];
+    e.light = &child;
+    e.next = child.frame;
 }
 [[gnu::noinline]] void join::fork_others(execution& e, std::size_t n) noexcept {
     for (join_child* c = children_ + n - 1; c != children_; --c)
@@ -160,23 +156,39 @@ inline void join::begin_first(execution& e, std::size_t n) noexcept {
             home_->post(*c);
 }
 
-bool join::suspend(std::coroutine_handle<> h, std::size_t first, bool driven) {
-    execution& e = this_execution;
+// Is the parent a fork that has no whole scope yet, so that it can stand without one? Then it stands.
+inline bool join::stand_light(execution& e, std::coroutine_handle<> h) noexcept {
     // acquire: pairs with context::stop().
     stops_ = stops_until_now.load(std::memory_order_acquire);
     context* const parent = e.light;
-    if (!parent || e.scope || !driven || first == 0) return suspend_whole(e, h, first, driven);
+    if (!parent || e.scope) return false;
     const join& above = gather_of(*parent);
     if (above.stops_ != stops_) [[unlikely]] // as in may_begin_fork()
-        return suspend_whole(e, h, first, driven);
+        return false;
     arm_light(*parent, h);
     home_ = above.home_;
+    return true;
+}
+
+bool join::suspend(std::coroutine_handle<> h, std::size_t first, bool driven) {
+    execution& e = current();
+    if (!driven || first == 0 || !stand_light(e, h)) return suspend_whole(e, h, first, driven);
     begin_first(e, first);
-    // Two children, and room for one: without a call.
-    if (first != 2 || !e.forks->push_quickly(children_[1])) [[unlikely]]
-        fork_others(e, first);
-    else if (e.forks->somebody_sleeps()) [[unlikely]]
-        e.forks->wake();
+    fork_others(e, first);
+    return true;
+}
+
+bool join::suspend_pair(std::coroutine_handle<> h) {
+    execution& e = current();
+    if (!stand_light(e, h)) [[unlikely]]
+        return suspend_whole(e, h, 2, true);
+    begin_first(e, 2);
+    // Without a call, if there is room for it and nobody sleeps.
+    fork_deque& forks = *e.forks;
+    if (!forks.push_quickly(children_[1])) [[unlikely]]
+        fork_others(e, 2);
+    else if (forks.somebody_sleeps()) [[unlikely]]
+        forks.wake();
     return true;
 }
 
@@ -184,6 +196,7 @@ bool join::suspend(std::coroutine_handle<> h, std::size_t first, bool driven) {
                                            bool driven) {
     context* const parent = task_scope(e);
     if (!parent || !arm_in(*parent, h, what_)) {
+        noted_.store(1, order::relaxed); // nobody else is there
         for (std::size_t i = 0; i < size(); ++i) children_[i].frame.destroy();
         running_scope(); // which throws, if there is none
         return false;
@@ -228,22 +241,18 @@ void join::make_whole(context& c) noexcept {
     for (context* at = top; at;) {
         const join& in = gather_of(*at);
         const context& up = in.scope();
-        at->home = in.home_;
-        at->node = &new_task_node(nullptr, {}, up.node->id.load(order::relaxed), now);
-        at->node->at = at->site;
-        at->deadline = up.deadline;
-        at->overdue_at = time_point::max();
-        at->attempt = up.attempt;
-        at->next = nullptr;
-        at->whole();
-        context* const below = std::exchange(at->previous, nullptr);
+        task_node& node = new_task_node(nullptr, {}, up.node->id.load(order::relaxed), now);
+        node.at = at->site;
+        child_of(*at).run_ = &child_ended;
+        context* const below = at->previous;
+        at->become_whole(up, *in.home_, node);
         if (below) {
             join& own = gather_of(*below);
             at->node->awaits.store(own.what_, order::relaxed);
             at->node->state.store(task_state::waiting, order::release);
             // Stopped before it could be found waiting: then it is for us to tell the children.
             if (!at->arm(own))
-                for (std::size_t i = 0; i < own.size(); ++i) own.children_[i].scope.stop();
+                for (std::size_t i = 0; i < own.size(); ++i) own.children_[i].stop();
         } else {
             at->node->state.store(task_state::running, order::release);
         }
@@ -253,9 +262,9 @@ void join::make_whole(context& c) noexcept {
 
 void join::begin_child(work& w) noexcept {
     auto& self = static_cast<join_child&>(w);
-    join& in = *self.scope.parent;
+    join& in = self.parent;
     self.run_ = &child_ended;
-    if (in.may_begin(self)) return resume(self.frame, self.scope);
+    if (in.may_begin(self)) return resume(self.frame, self);
     in.note_end(self);
     in.begin_more(self);
     if (in.count_out(self)) in.home_->post(in);
@@ -264,8 +273,8 @@ void join::begin_child(work& w) noexcept {
 // As a turn of the worker's.
 void join::begin_fork(work& w) noexcept {
     auto& self = static_cast<join_child&>(w);
-    join& in = *self.scope.parent;
-    execution& e = this_execution;
+    join& in = self.parent;
+    execution& e = current();
     if (in.may_begin_fork(e, self)) {
         e.budget = ready_budget;
         drive(self.frame);
@@ -306,34 +315,38 @@ inline bool join::take_next(execution& e, join_child& c) noexcept {
     return true;
 }
 
-[[gnu::noinline]] void join::child_ended_otherwise(execution& e, join_child& c) noexcept {
-    note_end(c);
-    if (!c.scope.light()) free_task_node(*c.scope.node);
-    if (take_next(e, c)) return begin_next_or_leave(e, (&c)[1]);
-    begin_more(c);
-    if (count_out(c)) go_on_from_child(e);
+// In the child's final suspension, from which `drive` goes on with whatever is next.
+[[gnu::noinline]] void join::child_ended(work& w) noexcept {
+    auto& self = static_cast<join_child&>(w);
+    join& in = self.parent;
+    execution& e = current();
+    in.note_end(self);
+    if (!self.light()) free_task_node(*self.node);
+    if (take_next(e, self)) return in.begin_next_or_leave(e, (&self)[1]);
+    in.begin_more(self);
+    if (in.count_out(self)) in.go_on_from_child(e);
 }
 
-// In the child's final suspension, from which `drive` goes on with whatever is next.
+// The same for one that is light still: make_whole() sets the other.
 //
 // If the next of our children is on top of this thread's deque, it has not been stolen. The address tells: this
 // one may have gone to another thread than its parent's. Not for ever: a task has its share of awaits that need
 // no turn of the worker's.
-void join::child_ended(work& w) noexcept {
+void join::light_child_ended(work& w) noexcept {
     auto& self = static_cast<join_child&>(w);
-    join& in = *self.scope.parent;
-    execution& e = this_execution;
-    if (self.result->end() != task_end::value || !in.plain_ || !self.scope.light()) [[unlikely]]
-        return in.child_ended_otherwise(e, self);
+    join& in = self.parent;
+    execution& e = current();
+    if (self.result->end() != task_end::value) [[unlikely]]
+        return child_ended(w);
     if (!self.is_last && e.budget != 0 && e.forks->pop_if((&self)[1])) {
         join_child& next = (&self)[1];
         next.owes = self.owes + 1;
         // acquire: pairs with context::stop(), see may_begin_fork().
         if (stops_until_now.load(std::memory_order_acquire) != in.stops_) [[unlikely]]
             return in.begin_next_or_leave(e, next);
-        next.run_ = &child_ended;
+        next.run_ = &light_child_ended;
         --e.budget;
-        e.light = &next.scope;
+        e.light = &next;
         e.next = next.frame;
     } else if (in.count_out(self)) {
         in.go_on_from_child(e);
@@ -343,11 +356,11 @@ void join::child_ended(work& w) noexcept {
 // By a child that has not been counted out, so all of this outlives it.
 void join::stop_children() noexcept {
     if (stopping_.exchange(1, order::acq_rel) != 0) return;
-    for (std::size_t i = 0; i < count_; ++i) children_[i].scope.stop();
+    for (std::size_t i = 0; i < count_; ++i) children_[i].stop();
 }
 
 // By whoever cancels the parent.
-context* join::next_child() noexcept { return visited_ < size() ? &children_[visited_++].scope : nullptr; }
+context* join::next_child() noexcept { return visited_ < size() ? &children_[visited_++] : nullptr; }
 
 void join::report_failures(std::size_t but) noexcept {
     for (std::size_t i = 0; i < size(); ++i) {

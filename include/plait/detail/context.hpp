@@ -89,13 +89,22 @@ class [[gnu::visibility("default")]] context {
     /// timer cannot fire, and the look itself stops the scope.
     bool stop_due() noexcept { return stopped() || (overdue_at != time_point::max() && stop_if_overdue()); }
 
-    // acquire: pairs with whole(): the rest is seen whole.
+    // acquire: pairs with become_whole(): the rest is seen whole.
     bool light() const noexcept { return enter.load(order::acquire) != nullptr; }
     void make_whole() noexcept {
         if (function* const f = enter.load(order::acquire)) f(*this);
     }
-    /// The rest is there.
-    void whole() noexcept { enter.store(nullptr, order::release); }
+    /// Gives it the rest, from the one around it.
+    void become_whole(const context& outer, worker& runs_at, task_node& entry) noexcept {
+        home = &runs_at;
+        node = &entry;
+        deadline = outer.deadline;
+        overdue_at = time_point::max();
+        attempt = outer.attempt;
+        previous = nullptr;
+        next = nullptr;
+        enter.store(nullptr, order::release);
+    }
     /// The task has reached that await.
     void note(std::source_location at) noexcept {
         site = at;

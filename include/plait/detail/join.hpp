@@ -10,25 +10,26 @@ namespace plait::detail {
 
 class join;
 
-/// One child of a gather or race: its scope, and the work that begins it and that its end comes to.
-struct join_child : work {
-    struct child_scope : context {
-        explicit child_scope(join& j) noexcept : parent{&j} {}
-        child_scope(join& j, function* f) noexcept : context{f}, parent{&j} {}
-        join* parent;
-    };
+/// Of a child of a gather or race: what begins it, and what its end comes to.
+struct join_work : work {
+    join_work(function* begin, bool last) noexcept : work{begin}, is_last{last} {}
+
+    const std::uint16_t is_last;
+    std::uint32_t owes = 0; // siblings that ended here before it began, and are counted out with it
+};
+
+/// The child, and its scope, a light one.
+struct join_child : join_work, context {
     template <class T>
-    join_child(join& in, task<T>& t, task_result<T>& r, bool last, function* begin,
+    join_child(join& in, task_access::frame_of<T> f, task_result<T>& r, bool last, work::function* begin,
                context::function* whole) noexcept
-        : work{begin}, is_last{last}, result{&r}, scope{in, whole} {
-        frame = task_access::prepare(t, r, scope, *this);
+        : join_work{begin, last}, context{whole}, frame{f}, result{&r}, parent{in} {
+        task_access::prepare<T>(f, r, *this, *this);
     }
 
-    const bool is_last;
-    std::uint32_t owes = 0; // siblings that ended here before it began, and are counted out with it
-    std::coroutine_handle<> frame;
-    const result_base* result;
-    child_scope scope;
+    const std::coroutine_handle<> frame;
+    const result_base* const result;
+    join& parent;
 };
 
 /// A task's wait for a fixed set of children: gather, gather_outcomes, race. The part without types.
@@ -61,27 +62,32 @@ class [[gnu::visibility("default")]] join : public waiter {
     join(mode m, const char* what) noexcept : mode_{m}, what_{what} {} // NOLINT(*-member-init)
     ~join() = default;
 
-    /// Room for them, in which the caller then makes each.
+    /// They are there; from now on `suspend` takes care of them.
     void use(void* room, std::size_t n) noexcept {
         children_ = static_cast<join_child*>(room);
         count_ = n;
     }
+    /// In the i-th place of `room`, for n. The first is never forked.
     template <class T>
-    void make_child(std::size_t i, task<T>& t, task_result<T>& r) noexcept {
-        ::new (static_cast<void*>(children_ + i))
-            join_child{*this, t, r, i + 1 == count_, &begin_fork, &make_whole};
+    void make_child(void* room, std::size_t i, std::size_t n, task_access::frame_of<T> frame,
+                    task_result<T>& r) noexcept {
+        ::new (static_cast<void*>(static_cast<join_child*>(room) + i))
+            join_child{*this, frame, r, i + 1 == n, i == 0 ? at_end() : &begin_fork, &make_whole};
     }
+    bool taken_over() const noexcept { return children_ != nullptr; }
     std::size_t size() const noexcept { return count_; }
 
     /// Begins the `first` of them. False: do not suspend. Then `check()` tells whether it may not, or need not.
     /// `driven`: the caller is a task, resumed by `drive`, which goes on with whatever is left in
     /// `current().next`.
     bool suspend(std::coroutine_handle<> h, std::size_t first, bool driven);
+    /// The same for two, of a task: most of what forks has two.
+    bool suspend_pair(std::coroutine_handle<> h);
 
     /// The child that decided: the first failure, or the first end. `none` if nothing did.
     std::size_t decisive() const noexcept { return decisive_.load(order::acquire) - 1; }
     bool any_cancelled() const noexcept { return any_cancelled_.load(order::acquire) != 0; }
-    /// All have given a value, and none was to decide.
+    /// All have begun and given a value, and none was to decide.
     bool all_values() const noexcept { return noted_.load(order::acquire) == 0; }
 
     /// What child i has thrown; null if it has not.
@@ -110,8 +116,9 @@ class [[gnu::visibility("default")]] join : public waiter {
     void begin_more(const join_child& c) noexcept;
     static bool take_next(execution& e, join_child& c) noexcept;
     void begin_next_or_leave(execution& e, join_child& first) noexcept;
+    work::function* at_end() const noexcept { return plain_ ? &light_child_ended : &child_ended; }
+    static void light_child_ended(work& w) noexcept;
     static void child_ended(work& w) noexcept;
-    void child_ended_otherwise(execution& e, join_child& c) noexcept;
     void note_end(join_child& c) noexcept;
     void note_decision(join_child& c) noexcept;
     bool count_out(join_child& c) noexcept;
@@ -119,9 +126,10 @@ class [[gnu::visibility("default")]] join : public waiter {
     void go_on_otherwise(execution& e) noexcept;
     void stop_children() noexcept;
 
+    bool stand_light(execution& e, std::coroutine_handle<> h) noexcept;
     bool suspend_whole(execution& e, std::coroutine_handle<> h, std::size_t first, bool driven);
 
-    join_child* children_;
+    join_child* children_ = nullptr;
     std::size_t count_;
     worker* home_;                    // the parent's
     std::uint64_t stops_;             // of forks: how many there had been when the parent was not stopped
@@ -132,7 +140,7 @@ class [[gnu::visibility("default")]] join : public waiter {
     atomic<std::size_t> decisive_{0}; // its number and 1; 0: nothing has decided
     atomic<std::uint32_t> any_cancelled_{0};
     atomic<std::uint32_t> stopping_{0};
-    atomic<std::uint32_t> noted_{0}; // an end that was no value, or that decides
+    atomic<std::uint32_t> noted_{0}; // an end that was no value, or that decides; or none has begun
 };
 
 } // namespace plait::detail
