@@ -35,7 +35,7 @@ long fib(plait::thread_pool& pool, int n) {
 }
 
 TEST(Fork, DividesAndConquers) {
-    for (const int workers : {1, 2, 4}) {
+    for (const int workers : {1, 2, 4, 9}) { // from 9 on who sleeps does not pay (decision 0062)
         plait::thread_pool pool{{.workers = workers}};
         for (int round = 0; round < 20; ++round)
             EXPECT_EQ(pool.submit([&] { return fib(pool, 18); }).get(), 2584);
@@ -54,16 +54,18 @@ TEST(Fork, FromOutsideItIsASpawn) {
 
 TEST(Fork, IsRunByOthersWhileItsParentBlocks) {
     // The wake-up of a thread that is just about to sleep: a lost one is a test that does not end.
-    plait::thread_pool pool{{.workers = 2}};
-    for (int round = 0; round < 2000; ++round) {
-        pool.submit([&] {
-                std::latch both{2};
-                plait::task_group group{pool};
-                group.run([&] { both.arrive_and_wait(); });
-                both.arrive_and_wait(); // nothing that plait knows of
-                group.wait();
-            })
-            .get();
+    for (const int workers : {2, 9}) {
+        plait::thread_pool pool{{.workers = workers}};
+        for (int round = 0; round < 1000; ++round) {
+            pool.submit([&] {
+                    std::latch both{2};
+                    plait::task_group group{pool};
+                    group.run([&] { both.arrive_and_wait(); });
+                    both.arrive_and_wait(); // nothing that plait knows of
+                    group.wait();
+                })
+                .get();
+        }
     }
 }
 
@@ -302,8 +304,10 @@ TEST(Fork, GatherWalksATreeDepthFirst) {
     most_alive = 0;
     EXPECT_EQ(one.submit(leaves, 14).get(), 1 << 14);
     EXPECT_EQ(most_alive, 15); // the path, and no sibling's body
-    plait::thread_pool three{{.workers = 3}};
-    for (int round = 0; round < 10; ++round) EXPECT_EQ(three.submit(leaves, 12).get(), 1 << 12);
+    for (const int workers : {3, 9}) {
+        plait::thread_pool several{{.workers = workers}};
+        for (int round = 0; round < 10; ++round) EXPECT_EQ(several.submit(leaves, 12).get(), 1 << 12);
+    }
     EXPECT_EQ(alive, 0);
 }
 

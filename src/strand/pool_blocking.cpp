@@ -8,17 +8,20 @@
 
 namespace plait::detail {
 
-// Under lock_, after a change of blocked_ or extra_: what follows from them.
-void pool_engine::recount() noexcept {
+// Under lock_, after a change of blocked_ or extra_: what follows from them. True: there are places that were not
+// offered before.
+bool pool_engine::recount() noexcept {
     const std::uint32_t wanted = std::min<std::uint32_t>(blocked_, most_spares);
     const std::uint32_t offered = wanted > extra_ ? wanted - extra_ : 0;
     surplus_.store(extra_ > blocked_ ? extra_ - blocked_ : 0, order::relaxed);
     // seq_cst: as in sleep(); a worker that queues something sees the place, or we see its work.
-    if (offered > offered_)
+    const bool more = offered > offered_;
+    if (more)
         sleepers_.fetch_add(offered - offered_, order::seq_cst);
     else
         sleepers_.fetch_sub(offered_ - offered, order::relaxed);
     offered_ = offered;
+    return more;
 }
 
 // Under lock_, and nobody sleeps: somebody for a place that stands open.
@@ -59,13 +62,15 @@ void pool_engine::start_spare() noexcept {
 void pool_engine::begin_blocking() noexcept {
     count_out(current().slot); // for it may be long
     wake_order order;
+    bool offers = false;
     {
         const spin_guard guard{lock_};
         ++blocked_;
-        recount();
+        offers = recount();
         if (work_anywhere()) order = request_wake();
     }
     carry_out(order);
+    if (offers && forks_seen_late()) wake_one();
 }
 
 void pool_engine::end_blocking() noexcept {
@@ -79,16 +84,18 @@ bool pool_engine::park(unsigned slot) noexcept {
     count_out(slot);
     local_queue& mine = queues_[slot];
     wake_order order;
+    bool offers = false;
     {
         const spin_guard guard{lock_};
         if (stop_ || surplus_.load(order::relaxed) == 0) return false;
         --extra_;
-        recount();
+        offers = recount();
         mine.parked.store(1, order::relaxed);
         parked_.push_back(&mine);
         if (work_anywhere()) order = request_wake(); // what is in our queue is not ours to do any more
     }
     carry_out(order);
+    if (offers && forks_seen_late()) wake_one();
     // acquire: pairs with the release of whoever took us off the list.
     while (mine.parked.load(order::acquire) != 0) futex_wait(mine.parked.address(), 1);
     const spin_guard guard{lock_};

@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "strand/pool_engine.hpp"
 
-#include "base/execution.hpp"
 #include "strand/locals.hpp"
 #include "sys/futex.hpp"
+#include "sys/membarrier.hpp"
 #include "sys/placement.hpp"
 
 #include <algorithm>
@@ -23,9 +23,13 @@ pool_engine::pool_engine(std::size_t workers, const char* name, function<void()>
       workers_{workers},
       lanes_(workers == 1 ? 1 : std::bit_ceil(2 * workers)), // one worker takes everything in order
       last_lane_{lanes_.size() - 1},
-      queues_(workers + most_spares) {
+      queues_(workers + most_spares),
+      sleepers_pay_{workers <= most_interrupted && have_heavy_barrier()} {
     parked_.reserve(queues_.size());
-    for (local_queue& q : queues_) q.forks.belong_to(*this, sleepers_);
+    for (local_queue& q : queues_) {
+        q.forks.belong_to(*this, sleepers_);
+        if (sleepers_pay_) q.forks.let_sleepers_pay();
+    }
 }
 
 pool_engine::~pool_engine() {
@@ -120,7 +124,7 @@ inline pool_engine::wake_order pool_engine::request_wake_for_lane() noexcept {
 }
 
 bool pool_engine::post_by_value(const posted_record& r) {
-    const execution& e = this_execution;
+    const execution& e = current();
     if (e.scope || e.light || e.worker == this) return false;
     carry_out(lane_of_this_thread().put_on_credit(
         r, spares_, [this] { enter(post_lane::credit); }, [this] { return request_wake_for_lane(); }));
@@ -135,7 +139,7 @@ bool pool_engine::close() noexcept {
 }
 
 void pool_engine::count_in_and_post(work& w) {
-    const execution& e = this_execution;
+    const execution& e = current();
     if (e.worker == this) {
         refuse_if_closed();
         // Whoever has ended here and is still counted stands in for it.
@@ -159,7 +163,7 @@ void pool_engine::count_in_and_post(work& w) {
 }
 
 void pool_engine::post(work& w) noexcept {
-    const execution& e = this_execution;
+    const execution& e = current();
     if (e.worker == this) {
         work* const single = &w;
         return push_own(queues_[e.slot], {&single, 1});
@@ -184,7 +188,7 @@ void pool_engine::post(work& w) noexcept {
 }
 
 void pool_engine::leave() noexcept {
-    const execution& e = this_execution;
+    const execution& e = current();
     if (e.worker != this) return engine::leave(1);
     if (++queues_[e.slot].left == most_left) count_out(e.slot);
 }
@@ -202,6 +206,21 @@ bool pool_engine::work_anywhere() const noexcept {
     });
 }
 
+bool pool_engine::forks_were_made() const noexcept {
+    const auto end = queues_.begin() + slots_.load(order::relaxed);
+    return sleepers_pay_ &&
+           std::any_of(queues_.begin(), end, [](const local_queue& q) { return q.forks.used(); });
+}
+// By whoever has announced itself, or a place, in `sleepers_`. Where sleepers pay, those who fork need not have seen
+// that yet, nor this thread what they have forked: after the barrier one of the two is true. Not under lock_: it is
+// a system call.
+bool pool_engine::forks_seen_late() const noexcept {
+    if (!forks_were_made()) return false;
+    system_policy::heavy_barrier();
+    const auto end = queues_.begin() + slots_.load(order::relaxed);
+    return std::any_of(queues_.begin(), end, [](const local_queue& q) { return !q.forks.empty(); });
+}
+
 // False: the pool ends.
 bool pool_engine::sleep() noexcept {
     std::uint32_t epoch = 0;
@@ -216,7 +235,12 @@ bool pool_engine::sleep() noexcept {
         ++asleep_;
         epoch = epoch_.load(order::relaxed);
     }
-    futex_wait(epoch_.address(), epoch);
+    // The barrier comes after a nap: whoever forks again and again wakes us before that, and would be interrupted each
+    // time.
+    if (!forks_were_made() ||
+        (futex_wait(epoch_.address(), epoch, monotonic_now() + nap) == futex_result::timed_out &&
+         !forks_seen_late()))
+        futex_wait(epoch_.address(), epoch);
     const spin_guard guard{lock_};
     --asleep_;
     sleepers_.fetch_sub(1, order::relaxed);

@@ -42,7 +42,10 @@ unsigned number_this_thread() noexcept;
 ///   - a worker that adds to its own queue does an RMW on that queue's size and then reads `sleepers_`, while
 ///     a worker that goes to sleep does an RMW on `sleepers_` and then reads every size, all seq_cst: not
 ///     both can miss. Sizes fall under the queue's lock only, and wake nobody. Likewise a worker that forks:
-///     it stores its deque's end, seq_cst, and then reads `sleepers_`;
+///     it stores its deque's end, seq_cst, and then reads `sleepers_`. In a small pool it has but a light
+///     barrier between the two, and whoever goes to sleep, or offers a place, a heavy one between its RMW and
+///     one more look at the deques, a sleeper after a nap; before the first fork the ring's exchange stands
+///     for both;
 ///   - a wake is swallowed only while another is under way. Its receiver clears `waking_` under `lock_`, so
 ///     that it sees what was queued before, searches, and if it finds work it looks everywhere once more and
 ///     passes the wake on.
@@ -89,6 +92,8 @@ class pool_engine final : public engine {
   private:
     static constexpr std::size_t priorities = 3, normal = 1;
     static constexpr std::size_t most_spares = 256;
+    static constexpr std::int64_t nap = 100'000;       // nanoseconds, before a sleeper interrupts anybody
+    static constexpr std::size_t most_interrupted = 8; // workers, by each that goes to sleep
     static constexpr std::uint32_t largest_batch = 32;
     static constexpr std::uint32_t largest_claim = 128; // words
     static constexpr std::uint32_t most_left = 256;     // before they are counted out
@@ -148,12 +153,14 @@ class pool_engine final : public engine {
     wake_order request_wake_for_lane() noexcept;
     bool sleep() noexcept;
     bool work_anywhere() const noexcept;
+    bool forks_were_made() const noexcept;
+    bool forks_seen_late() const noexcept;
     wake_order request_wake() noexcept;
     void carry_out(wake_order order) noexcept;
     void wake_one() noexcept;
     void pass_wake_on() noexcept;
     void start_spare() noexcept;
-    void recount() noexcept;
+    bool recount() noexcept;
     wake_order take_place() noexcept;
     bool park(unsigned slot) noexcept;
     void push_own(local_queue& q, std::span<work* const> items) noexcept;
@@ -190,6 +197,7 @@ class pool_engine final : public engine {
     const std::size_t last_lane_; // their number is a power of 2
     spare_chunks spares_;
     std::vector<local_queue> queues_;  // one for each worker, then one for each spare thread there may be
+    const bool sleepers_pay_;          // for the order that forks need; else who forks does
     std::vector<local_queue*> parked_; // guarded by lock_; has room for all spares
     std::mutex threads_mutex_;
     bool joining_ = false;             // guarded by threads_mutex_: no more spares

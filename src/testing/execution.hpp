@@ -169,6 +169,7 @@ class execution {
     bool compare_exchange(location& l, bits& expected, bits desired, int success, int failure,
                           const site& where);
     void fence(int order, const site& where);
+    void fence_everywhere(const site& where);
     void touch_plain(const plain_memory& m, bool writes, const site& where);
     std::uint32_t id() const noexcept { return run_id_; }
     int current_thread() const noexcept { return now_->id; }
@@ -206,6 +207,7 @@ class execution {
     static bool independent(const step& a, const step& b) noexcept;
     void go_to(thread& t, bool ended);
     void leave() noexcept;
+    void fence_of(thread& t, int order);
     std::uint32_t oldest_visible(location& l, bool seq_cst);
     void found(location& l, std::uint32_t index, int order);
     void append(location& l, bits value, int order, const seen* before);

@@ -215,22 +215,34 @@ bool execution::compare_exchange(location& l, bits& expected, bits desired, int 
     return done_it;
 }
 
+void execution::fence_of(thread& t, int order) {
+    if (acquires(order)) {
+        t.has_seen.join(t.may_see, memory_);
+        t.may_see.clear();
+    }
+    if (order == __ATOMIC_SEQ_CST) {
+        t.has_seen.join(fenced_, memory_);
+        fenced_.join(t.has_seen, memory_);
+    }
+    if (releases(order)) t.releases = t.has_seen.snapshot(memory_);
+}
+
 void execution::fence(int order, const site& where) {
     step s{step_kind::fence, nullptr, nullptr, true, true, false, nullptr, -1, where};
     s.everything = order == __ATOMIC_SEQ_CST;
     s.what = now_;
     take_turn(s);
-    thread& me = *now_;
-    if (acquires(order)) {
-        me.has_seen.join(me.may_see, memory_);
-        me.may_see.clear();
-    }
-    if (order == __ATOMIC_SEQ_CST) {
-        me.has_seen.join(fenced_, memory_);
-        fenced_.join(me.has_seen, memory_);
-    }
-    if (releases(order)) me.releases = me.has_seen.snapshot(memory_);
+    fence_of(*now_, order);
     if (recording) done(s, std::string{"fence("} + text_of(order) + ")");
+}
+
+void execution::fence_everywhere(const site& where) {
+    const step s{step_kind::fence, now_, nullptr, true, true, false, nullptr, -1, where};
+    take_turn(s);
+    fence_of(*now_, __ATOMIC_SEQ_CST); // before the others': they see what this one has
+    for (std::size_t i = 0; i < threads_used_; ++i) fence_of(*threads_[i], __ATOMIC_SEQ_CST);
+    fence_of(*now_, __ATOMIC_SEQ_CST); // after them: it sees what they have
+    if (recording) done(s, "fence in every thread");
 }
 
 void execution::acquire(const void* published) {

@@ -52,4 +52,8 @@ void fence(int order, const site& where) noexcept {
     if (execution* const e = execution::here()) e->fence(order, where);
 }
 
+void fence_everywhere(const site& where) noexcept {
+    if (execution* const e = execution::here()) e->fence_everywhere(where);
+}
+
 } // namespace plait::testing::model

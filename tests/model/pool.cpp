@@ -165,4 +165,35 @@ TEST(Model, Pool_ASwallowedWakeIsPassedOn) {
     EXPECT_TRUE(r) << r.story();
 }
 
+struct forked_one : plait::detail::work {
+    explicit forked_one(flag& f) noexcept : work{&told}, ran{f} {}
+    static void told(work& w) noexcept { static_cast<forked_one&>(w).ran.raise(); }
+    flag& ran;
+};
+
+// Who forks looks for sleepers without a barrier: they have it, before they look for forks a last time. The first
+// fork is another case, since before it they need none.
+TEST(Model, Pool_AForkWakesASleeper) {
+    plait::testing::model::swap_with_thread(&plait::detail::current(), sizeof(plait::detail::execution));
+    const plait::testing::exploration r = plait::testing::explore(
+        {.name = "pool: a task that waits for its forks", .random_schedules = 3000, .seed = 7}, [] {
+            flag first_ran;
+            flag second_ran;
+            forked_one first{first_ran};
+            forked_one second{second_ran};
+            const auto forks_and_waits = [&] {
+                plait::detail::fork_deque& forks = *plait::detail::current().forks;
+                for (forked_one* const f : {&first, &second}) {
+                    check(forks.fork(*f));
+                    f->ran.wait();
+                }
+            };
+            pool p{2};
+            p.post([&forks_and_waits] { forks_and_waits(); });
+            p.shutdown();
+        });
+    std::printf("model: %s\n", r.summary().c_str());
+    EXPECT_TRUE(r) << r.story();
+}
+
 } // namespace

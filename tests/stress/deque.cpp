@@ -2,8 +2,9 @@
 // limit: 240
 // label: stress
 // The work-stealing deque: whatever owner and thieves do, each entry is taken exactly once, and a thief gets
-// what was pushed first of what is there.
+// what was pushed first of what is there. With sleepers that pay, and without.
 #include "support/sanitizer.hpp"
+#include "sys/membarrier.hpp"
 
 #include <gtest/gtest.h>
 
@@ -12,6 +13,7 @@
 #include <atomic>
 #include <cstdint>
 #include <random>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -26,10 +28,21 @@ struct item {
     int number = 0;
 };
 
-TEST(Deque, EachEntryIsTakenOnce) {
+class Deques : public testing::TestWithParam<bool> {
+  protected:
+    void SetUp() override {
+        if (!GetParam()) return;
+        ASSERT_TRUE(have_heavy_barrier());
+        entries.let_sleepers_pay();
+    }
+    deque<item> entries;
+};
+INSTANTIATE_TEST_SUITE_P(, Deques, testing::Bool(),
+                         [](const auto& i) { return std::string{i.param ? "SleepersPay" : "OwnerPays"}; });
+
+TEST_P(Deques, EachEntryIsTakenOnce) {
     std::vector<item> all(items);
     for (int i = 0; i < items; ++i) all[static_cast<std::size_t>(i)].number = i;
-    deque<item> entries;
     std::atomic<bool> over{false};
     std::atomic<int> disorder{0};
     std::atomic<int> stolen{0};
@@ -75,8 +88,7 @@ TEST(Deque, EachEntryIsTakenOnce) {
 }
 
 // A thief that is told from where on gets nothing older, however the owner moves.
-TEST(Deque, StealIfTakesNothingOlder) {
-    deque<item> entries;
+TEST_P(Deques, StealIfTakesNothingOlder) {
     std::vector<item> all(64);
     for (int i = 0; i < 64; ++i) all[static_cast<std::size_t>(i)].number = i;
     std::atomic<std::int64_t> base{0};

@@ -90,6 +90,11 @@ struct system_policy {
     template <class T>
     using atomic = detail::atomic<T>;
     static void pause(unsigned round) noexcept; // spin a little, then give the processor away
+    /// A fence for two, of which one pays: with heavy_barrier() in one thread and light_barrier() in another it is
+    /// as if both had a seq_cst fence there. The light one costs nothing, the heavy one is a system call that
+    /// interrupts this program's other threads (WG21 P1202: asymmetric_thread_fence_heavy). See have_heavy_barrier().
+    static void light_barrier() noexcept { __atomic_signal_fence(__ATOMIC_SEQ_CST); }
+    static void heavy_barrier() noexcept;
 };
 
 } // namespace plait::detail

@@ -18,15 +18,21 @@ namespace plait::detail {
 ///   - A thief reads the entry before its exchange. That succeeds only if `top_` has not moved, and until it
 ///     does the slot of `top_` is not written again: the ring grows before it would come round.
 ///   - push stores `bottom_` after the entry (release), which a thief reads before it (acquire). seq_cst on
-///     top: whoever pushes then looks for sleepers, who announce themselves and then look for entries.
+///     top: whoever pushes then looks for sleepers, who announce themselves and then look for entries. If they
+///     pay (let_sleepers_pay), it has but a light barrier between the two, and they a heavy one.
 /// Rings that have been outgrown stay until the end, since a thief may be reading one: twice the memory.
-template <class T, class Policy = system_policy>
+template <class T, class Policy = system_policy, std::int64_t FirstRing = 256>
 class deque {
   public:
     template <class U>
     using atomic = typename Policy::template atomic<U>;
 
     deque() noexcept = default;
+    /// Before anybody else knows of it. The exchange in push costs the owner six nanoseconds, and has it wait
+    /// for all that it has stored before; the barrier costs who goes to sleep a microsecond or two, and each
+    /// thread of the program that runs at that moment an interruption.
+    void let_sleepers_pay() noexcept { sleepers_pay_ = true; }
+
     deque(const deque&) = delete;
     deque& operator=(const deque&) = delete;
     ~deque() {
@@ -38,17 +44,20 @@ class deque {
     }
 
     /// Owner. False: there is no memory for more.
-    bool push(T& item) noexcept { return push_quickly(item) || (grow() && push_quickly(item)); }
+    bool push(T& item) noexcept { return push_quickly(item) || (make_room() && push_quickly(item)); }
 
     /// Owner. False: there is no room; push makes some.
     bool push_quickly(T& item) noexcept {
         const std::int64_t bottom = bottom_.load(order::relaxed);
-        ring* const r = ring_.load(order::relaxed);
-        // acquire: a slot that a thief has left is written only after it has read it.
-        if (!r || bottom - top_.load(order::acquire) > r->mask) [[unlikely]]
+        if (bottom == limit_) [[unlikely]]
             return false;
-        r->slot(bottom).store(&item, order::relaxed);
-        bottom_.store(bottom + 1, order::seq_cst);
+        ring_.load(order::relaxed)->slot(bottom).store(&item, order::relaxed);
+        if (sleepers_pay_) {
+            bottom_.store(bottom + 1, order::release);
+            Policy::light_barrier();
+        } else {
+            bottom_.store(bottom + 1, order::seq_cst);
+        }
         return true;
     }
 
@@ -92,6 +101,9 @@ class deque {
         return item;
     }
 
+    /// Has anything ever been pushed? seq_cst: whoever pushes the first one then sees who has announced itself
+    /// before it looked here.
+    bool used() const noexcept { return ring_.load(order::seq_cst) != nullptr; }
     /// Anybody.
     bool empty() const noexcept { return top_.load(order::seq_cst) >= bottom_.load(order::seq_cst); }
     /// Owner: is there nothing to pop?
@@ -128,21 +140,30 @@ class deque {
         return taken;
     }
 
-    [[gnu::noinline]] bool grow() noexcept {
-        constexpr std::int64_t first_size = 256;
+    // At the limit: a look at how far the thieves are by now, and if that is no further, a larger ring.
+    [[gnu::noinline]] bool make_room() noexcept {
         const std::int64_t bottom = bottom_.load(order::relaxed);
         ring* const r = ring_.load(order::relaxed);
-        ring* const more = ring::make(r ? 2 * (r->mask + 1) : first_size, r);
+        // acquire: a slot that a thief has left is written only after it has read it.
+        const std::int64_t top = top_.load(order::acquire);
+        if (r && bottom - top <= r->mask) {
+            limit_ = top + r->mask + 1;
+            return true;
+        }
+        ring* const more = ring::make(r ? 2 * (r->mask + 1) : FirstRing, r);
         if (!more) return false;
-        for (std::int64_t i = r ? top_.load(order::acquire) : bottom; i < bottom; ++i)
+        for (std::int64_t i = r ? top : bottom; i < bottom; ++i)
             more->slot(i).store(r->slot(i).load(order::relaxed), order::relaxed);
-        ring_.store(more, order::release);
+        ring_.exchange(more, order::seq_cst); // release: with its entries. seq_cst: see used()
+        limit_ = top + more->mask + 1;
         return true;
     }
 
     alignas(64) atomic<std::int64_t> top_{0};    // thieves, and the owner at the last entry
     alignas(64) atomic<std::int64_t> bottom_{0}; // written by the owner alone
     atomic<ring*> ring_{nullptr};                // written by the owner alone
+    std::int64_t limit_ = 0; // the owner's: where nothing more is pushed without a look at top_
+    bool sleepers_pay_ = false;
 };
 
 } // namespace plait::detail

@@ -51,6 +51,8 @@ class [[gnu::visibility("default")]] word {
 };
 
 void fence(int order, const site& where) noexcept;
+/// As membarrier(2) does it: a seq_cst fence in each of the threads, wherever it stands.
+[[gnu::visibility("default")]] void fence_everywhere(const site& where) noexcept;
 
 /// Memory that is not atomic: whether two threads get in each other's way is found from what happens before what.
 class [[gnu::visibility("default")]] plain_memory {

@@ -83,6 +83,8 @@ struct system_policy {
     template <class T>
     using atomic = detail::atomic<T>;
     static void pause(unsigned round) noexcept; // by spin_pause()
+    static void light_barrier() noexcept {}
+    static void heavy_barrier() noexcept;
 };
 
 } // namespace plait::detail
