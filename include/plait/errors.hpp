@@ -36,16 +36,20 @@ class [[gnu::visibility("default")]] pool_broken : public std::runtime_error {
 /// Ctrl-C arrived while `run` was asked to listen for it.
 class [[gnu::visibility("default")]] interrupted : public std::runtime_error {
   public:
-    interrupted() : std::runtime_error{"interrupted by SIGINT"} {}
+    interrupted();
 };
 
 /// All failures of a task group, in the order in which they happened; never a cancellation, never empty.
 class [[gnu::visibility("default")]] error_group : public std::runtime_error {
   public:
     explicit error_group(std::vector<std::exception_ptr> errors);
+    // Like errors(), in the source: every user of the header would pay for what they instantiate.
+    error_group(const error_group& other);
+    error_group& operator=(const error_group& other);
+    ~error_group() override;
 
     /// Valid as long as this object.
-    std::span<const std::exception_ptr> errors() const noexcept { return errors_; }
+    std::span<const std::exception_ptr> errors() const noexcept;
 
   private:
     std::vector<std::exception_ptr> errors_;

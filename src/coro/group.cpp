@@ -22,6 +22,9 @@ void late_group_core::make(worker& home, context* body) noexcept {
 
 void late_group_core::destroy() noexcept { core_.~group_core(); }
 
+group_core::group_core(worker& home) noexcept : home_{&home} {}
+group_core::~group_core() = default;
+
 bool group_core::add(job_core& child) {
     if (ended_.load(order::acquire) != 0)
         throw std::logic_error{"task_group: spawn in a group that has ended; nobody would wait for the task"};

@@ -26,5 +26,12 @@ std::string summary(const std::vector<std::exception_ptr>& errors) {
 
 error_group::error_group(std::vector<std::exception_ptr> errors)
     : std::runtime_error{summary(errors)}, errors_{std::move(errors)} {}
+error_group::error_group(const error_group& other) = default;
+error_group& error_group::operator=(const error_group& other) = default;
+error_group::~error_group() = default;
+
+std::span<const std::exception_ptr> error_group::errors() const noexcept { return errors_; }
+
+interrupted::interrupted() : std::runtime_error{"interrupted by SIGINT"} {}
 
 } // namespace plait

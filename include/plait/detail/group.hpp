@@ -12,7 +12,8 @@ namespace plait::detail {
 /// Lists and errors are guarded by a lock that is never held while a child is stopped or run.
 class [[gnu::visibility("default")]] group_core {
   public:
-    explicit group_core(worker& home) noexcept : home_{&home} {}
+    explicit group_core(worker& home) noexcept;
+    ~group_core();
     group_core(const group_core&) = delete;
     group_core& operator=(const group_core&) = delete;
 

@@ -53,7 +53,7 @@ auto outcome_of(F&& f, Args&&... args) noexcept {
     try {
         if constexpr (std::is_void_v<result>) {
             detail::invoke(static_cast<F&&>(f), static_cast<Args&&>(args)...);
-            return outcome<void>{};
+            return outcome<result>{}; // not outcome<void>, which would be made for every user of the header
         } else {
             return outcome<result>{detail::invoke(static_cast<F&&>(f), static_cast<Args&&>(args)...)};
         }
