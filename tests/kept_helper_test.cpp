@@ -8,11 +8,11 @@
 #include <sys/wait.h>
 
 #include <filesystem>
-#include <fstream>
 #include <memory>
 #include <set>
 #include <thread>
 
+#include "support/process_status.hpp"
 #include "support/process_tasks.hpp"
 
 namespace {
@@ -21,19 +21,6 @@ using namespace process_tasks;
 using plait::process_pool;
 using plait::program;
 
-struct status {
-    char state = 'X';
-    int parent = 0;
-};
-// Of a process that is gone: as if it were dead.
-status status_of(int pid) {
-    std::ifstream file{"/proc/" + std::to_string(pid) + "/stat"};
-    std::string text;
-    std::getline(file, text);
-    const std::size_t name_end = text.rfind(')');
-    if (name_end == std::string::npos) return {};
-    return {text[name_end + 2], std::atoi(text.c_str() + name_end + 4)};
-}
 int parent_of(int pid) { return status_of(pid).parent; }
 
 // Those of ours that have not ended.
@@ -42,8 +29,8 @@ std::set<int> children() {
     for (const auto& entry : std::filesystem::directory_iterator{"/proc"}) {
         const int pid = std::atoi(entry.path().filename().c_str());
         if (pid == 0) continue;
-        const status s = status_of(pid);
-        if (s.parent == ::getpid() && s.state != 'Z' && s.state != 'X') found.insert(pid);
+        const process_status s = status_of(pid);
+        if (s.parent == ::getpid() && !s.has_ended()) found.insert(pid);
     }
     return found;
 }
@@ -68,8 +55,7 @@ class KeptHelper : public ::testing::Test {
     static void kill(int pid) {
         const int parent = parent_of(pid);
         ASSERT_EQ(::kill(pid, SIGKILL), 0);
-        while (status_of(pid).state != 'X' && status_of(pid).state != 'Z' && parent_of(pid) == parent)
-            std::this_thread::yield();
+        while (!status_of(pid).has_ended() && parent_of(pid) == parent) std::this_thread::yield();
     }
 
     std::set<int> before;

@@ -13,6 +13,7 @@
 #include <set>
 #include <system_error>
 
+#include "support/process_status.hpp"
 #include "support/process_tasks.hpp"
 #include "support/sanitizer.hpp"
 
@@ -31,31 +32,11 @@ std::size_t open_descriptors() {
     return n;
 }
 
-// A zombie has ended; whether somebody reaps it is up to whoever inherited it (the launcher, under ctest).
-bool lives(int pid) {
-    const std::string name = "/proc/" + std::to_string(pid) + "/stat";
-    const int fd = ::open(name.c_str(), O_RDONLY | O_CLOEXEC);
-    if (fd < 0) return false;
-    char text[512] = {};
-    const auto n = ::read(fd, text, sizeof(text) - 1);
-    ::close(fd);
-    const char* after = std::strrchr(text, ')');
-    return n > 0 && after && after[2] != 'Z' && after[2] != 'X';
-}
-
 void await_end(int pid) {
-    while (lives(pid)) std::this_thread::yield();
+    while (!status_of(pid).has_ended()) std::this_thread::yield();
 }
 
-int helper_of(int worker) {
-    std::string name = "/proc/" + std::to_string(worker) + "/stat";
-    const int fd = ::open(name.c_str(), O_RDONLY | O_CLOEXEC);
-    char text[512] = {};
-    [[maybe_unused]] const auto n = ::read(fd, text, sizeof(text) - 1);
-    ::close(fd);
-    const char* after = std::strrchr(text, ')');
-    return std::atoi(after + 3);
-}
+int helper_of(int worker) { return status_of(worker).parent; }
 
 // Says that it runs, and then runs until it is killed.
 void spin_noting(const std::string& path) {

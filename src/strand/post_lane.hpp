@@ -50,8 +50,8 @@ class alignas(64) record_chunk {
     void close() noexcept { words_.reset(); }
 
     // The sender's, under the lane's lock.
-    /// Is there room for so many words? If not in this block, the next one begins.
-    bool has_room(std::uint32_t n) noexcept {
+    /// For so many words: if there is none in this block, the next one begins. False: nor is there any left.
+    bool make_room(std::uint32_t n) noexcept {
         const std::uint64_t tail = tail_.load(order::relaxed);
         const std::uint32_t left = block - (tail & (block - 1));
         if (n > left) {
@@ -212,7 +212,7 @@ class alignas(64) post_lane {
     template <class Then>
     auto put(const posted_record& r, spare_chunks& spares, Then then) {
         const spin_guard guard{lock_};
-        if (!last_ || !last_->has_room(r.size())) extend(spares);
+        if (!last_ || !last_->make_room(r.size())) extend(spares);
         last_->put(r);
         return then();
     }
@@ -220,7 +220,7 @@ class alignas(64) post_lane {
     template <class MoreCredit, class Then>
     auto put_on_credit(const posted_record& r, spare_chunks& spares, MoreCredit more_credit, Then then) {
         const spin_guard guard{lock_};
-        if (!last_ || !last_->has_room(r.size())) extend(spares);
+        if (!last_ || !last_->make_room(r.size())) extend(spares);
         if (credit_ == 0) {
             more_credit();
             credit_ = credit;

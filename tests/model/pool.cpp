@@ -53,6 +53,15 @@ struct pool {
     pool_engine* engine;
 };
 
+// Too long to be walked through.
+void explored_at_random(const char* name, const std::function<void()>& test) {
+    plait::testing::model::swap_with_thread(&plait::detail::current(), sizeof(plait::detail::execution));
+    const plait::testing::exploration r =
+        plait::testing::explore({.name = name, .random_schedules = 3000, .seed = 7}, test);
+    std::printf("model: %s\n", r.summary().c_str());
+    EXPECT_TRUE(r) << r.story();
+}
+
 TEST(Model, Pool_APostWakesASleeper) {
     explored_tasks(
         "pool: one worker, two posts, shutdown",
@@ -99,22 +108,17 @@ TEST(Model, Pool_LateCallersAreRefused) {
 }
 
 TEST(Model, Pool_TwoWorkersShareWhatIsPosted) {
-    // Too long to be walked through: random schedules.
-    plait::testing::model::swap_with_thread(&plait::detail::current(), sizeof(plait::detail::execution));
-    const plait::testing::exploration r = plait::testing::explore(
-        {.name = "pool: two workers, posts from two threads", .random_schedules = 3000, .seed = 7}, [] {
-            plait::testing::atomic<int> runs{0};
-            pool p{2};
-            const auto count = [&runs] { runs.fetch_add(1); };
-            thread other{"other", [&] { p.post(count); }};
-            p.post(count);
-            p.post(count);
-            other.join();
-            p.shutdown();
-            check(runs.load() == 3);
-        });
-    std::printf("model: %s\n", r.summary().c_str());
-    EXPECT_TRUE(r) << r.story();
+    explored_at_random("pool: two workers, posts from two threads", [] {
+        plait::testing::atomic<int> runs{0};
+        pool p{2};
+        const auto count = [&runs] { runs.fetch_add(1); };
+        thread other{"other", [&] { p.post(count); }};
+        p.post(count);
+        p.post(count);
+        other.join();
+        p.shutdown();
+        check(runs.load() == 3);
+    });
 }
 
 // Waited for by a thread of the pool that does not say so: nobody takes its place.
@@ -150,19 +154,15 @@ struct low_one : plait::detail::work {
 
 // The second wake comes while the first is under way; who receives that is held up until the other has run.
 TEST(Model, Pool_ASwallowedWakeIsPassedOn) {
-    plait::testing::model::swap_with_thread(&plait::detail::current(), sizeof(plait::detail::execution));
-    const plait::testing::exploration r = plait::testing::explore(
-        {.name = "pool: a task that waits for another one", .random_schedules = 3000, .seed = 7}, [] {
-            flag ran;
-            pool p{2};
-            low_one second{*p.engine, ran};
-            p.engine->engine::enter();
-            p.post([&ran] { ran.wait(); });
-            p.engine->post(second);
-            p.shutdown();
-        });
-    std::printf("model: %s\n", r.summary().c_str());
-    EXPECT_TRUE(r) << r.story();
+    explored_at_random("pool: a task that waits for another one", [] {
+        flag ran;
+        pool p{2};
+        low_one second{*p.engine, ran};
+        p.engine->engine::enter();
+        p.post([&ran] { ran.wait(); });
+        p.engine->post(second);
+        p.shutdown();
+    });
 }
 
 struct forked_one : plait::detail::work {
@@ -174,26 +174,22 @@ struct forked_one : plait::detail::work {
 // Who forks looks for sleepers without a barrier: they have it, before they look for forks a last time. The first
 // fork is another case, since before it they need none.
 TEST(Model, Pool_AForkWakesASleeper) {
-    plait::testing::model::swap_with_thread(&plait::detail::current(), sizeof(plait::detail::execution));
-    const plait::testing::exploration r = plait::testing::explore(
-        {.name = "pool: a task that waits for its forks", .random_schedules = 3000, .seed = 7}, [] {
-            flag first_ran;
-            flag second_ran;
-            forked_one first{first_ran};
-            forked_one second{second_ran};
-            const auto forks_and_waits = [&] {
-                plait::detail::fork_deque& forks = *plait::detail::current().forks;
-                for (forked_one* const f : {&first, &second}) {
-                    check(forks.fork(*f));
-                    f->ran.wait();
-                }
-            };
-            pool p{2};
-            p.post([&forks_and_waits] { forks_and_waits(); });
-            p.shutdown();
-        });
-    std::printf("model: %s\n", r.summary().c_str());
-    EXPECT_TRUE(r) << r.story();
+    explored_at_random("pool: a task that waits for its forks", [] {
+        flag first_ran;
+        flag second_ran;
+        forked_one first{first_ran};
+        forked_one second{second_ran};
+        const auto forks_and_waits = [&] {
+            plait::detail::fork_deque& forks = *plait::detail::current().forks;
+            for (forked_one* const f : {&first, &second}) {
+                check(forks.fork(*f));
+                f->ran.wait();
+            }
+        };
+        pool p{2};
+        p.post([&forks_and_waits] { forks_and_waits(); });
+        p.shutdown();
+    });
 }
 
 } // namespace

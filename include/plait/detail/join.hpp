@@ -14,8 +14,8 @@ class join;
 struct join_work : work {
     join_work(function* begin, bool last) noexcept : work{begin}, is_last{last} {}
 
-    const std::uint16_t is_last;
-    std::uint32_t owes = 0; // siblings that ended here before it began, and are counted out with it
+    const std::uint16_t is_last; // two bytes: with them what `work` and this begin with is one store
+    std::uint32_t owes = 0;      // siblings that ended here before it began, and are counted out with it
 };
 
 /// The child, and its scope, a light one.
