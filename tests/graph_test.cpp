@@ -1,16 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 // limit: 120
 // How graphs run. graph_build_test.cpp has how they are built and refused, graph_end_test.cpp how they fail
-// and stop.
+// and stop, graph_threads_test.cpp which thread runs them.
 #include <plait/graph.hpp>
 
 #include "support/strands.hpp"
 
-#include <plait/blocking_region.hpp>
 #include <plait/resume_on.hpp>
 
 #include <array>
-#include <latch>
 #include <random>
 #include <stdexcept>
 #include <string>
@@ -315,59 +313,6 @@ TYPED_TEST(Graph, ChangesBetweenRunsCount) {
     g.after({a, b}, [&] { ran += 'c'; });
     g.run(this->ex);
     EXPECT_EQ(ran, "aab0abc");
-}
-
-TEST(GraphOnAPool, ATaskOfAPoolOfOneMayRunIt) {
-    thread_pool pool{{.workers = 1}};
-    graph g;
-    std::atomic<int> n{0};
-    for (int i = 0; i < 100; ++i) g.add([&n] { ++n; });
-    graph outer;
-    outer.add([&] { g.run(pool); });
-    pool.submit([&] {
-            g.run(pool);
-            outer.run(pool);
-        })
-        .get();
-    EXPECT_EQ(n, 200);
-}
-
-TEST(GraphOnASerial, ATaskMayRunIt) {
-    serial s;
-    graph g;
-    int n = 0;
-    g.after(g.add([&n] { ++n; }), [&n]() -> task<> {
-        co_await yield();
-        ++n;
-    });
-    graph outer;
-    outer.add([&] { g.run(s); });
-    s.submit([&] { g.run(s); }).get();
-    outer.run(s);
-    EXPECT_EQ(n, 4);
-}
-
-TEST(GraphOnAPool, ANodeMayWaitForOneThatIsReady) {
-    thread_pool pool{{.workers = 1}};
-    graph g;
-    std::latch opened{2};
-    const auto meet = [&] {
-        const blocking_region here;
-        opened.arrive_and_wait();
-    };
-    auto a = g.add([] {});
-    g.after(a, meet);
-    g.after(a, meet);
-    g.run(pool);
-}
-
-TEST(GraphOnAPool, BothThreadsRunIt) {
-    thread_pool pool{{.workers = 2}};
-    graph g;
-    std::latch met{2};
-    auto first = g.add([] {});
-    for (int i = 0; i < 2; ++i) g.after(first, [&met] { met.arrive_and_wait(); });
-    g.run(pool);
 }
 
 } // namespace

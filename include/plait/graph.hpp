@@ -166,8 +166,8 @@ class subgraph final : public graph_builder {
 ///     g.run(pool);
 ///
 /// A node that has run begins the ones for which it was the last to wait: one of them goes on in its thread,
-/// and the others are posted, so no node that could run is held up by another. A run ends when nothing runs
-/// and nothing can.
+/// and the others are forked on a pool, where idle threads find them, and posted elsewhere; so no node that
+/// could run is held up by another. A run ends when nothing runs and nothing can.
 ///
 /// Threads:       built by one thread, run by one at a time: a run during a run throws logic_error.
 /// Cancellation:  a stop of the task that calls `run` or awaits `run_async` reaches the nodes, as their

@@ -167,38 +167,30 @@ class graph_run final : public waiter {
     context* next_child() noexcept override;
     bool withdraw() noexcept override { return false; }
 
-    /// A posted node's turn.
-    static void run_posted(work& w) noexcept;
-    /// The turn of the next node that waits for nothing.
-    static void run_start(work& w) noexcept;
-    /// A coroutine has come to its end, on whatever thread.
-    static void child_ended(work& w) noexcept;
+    /// One node, or the starter. A node that has been released is posted before anything else runs in its
+    /// thread: it may be what that waits for.
+    void post(work& w) noexcept { (spread_ ? spread_->next_worker() : home_).post(w); }
+    /// The executor that this thread runs nodes of it for.
+    worker& here() const noexcept { return spread_ ? *current().worker : home_; }
+    /// The forks of this thread, one of a pool; null elsewhere.
+    fork_deque* forks_here() const noexcept {
+        const execution& e = current();
+        return e.worker == &home_ ? e.forks : nullptr;
+    }
 
-  private:
-    enum class how : unsigned char { ended, failed, suspended };
-
-    void post(work& w) noexcept;
-    void post_all(graph_core& in, work_queue& ready, std::uint32_t n) noexcept;
-    void strand(graph_cell* cell) noexcept;
-    graph_cell* step(graph_cell& cell) noexcept;
-    graph_cell* after(graph_cell* cell, bool ended, std::size_t answer) noexcept;
-    graph_cell* release(graph_core& in, graph_cell& cell, std::size_t answer) noexcept;
-    static bool count_down(const graph_core& in, graph_cell& cell) noexcept;
-    bool may_begin(graph_core& in, graph_cell& cell) noexcept;
-
-    bool call(graph_cell& cell, void* with, std::size_t& answer) noexcept;
-    bool call_named(graph_cell& cell, std::size_t& answer) noexcept;
-    graph_cell* begin_subgraph(graph_cell& cell, bool& ended) noexcept;
-    how begin_coroutine(graph_cell& cell) noexcept;
-    bool end_coroutine(graph_child& child) noexcept;
-
-    graph_child* make_child(graph_cell& cell) noexcept;
-    void drop_child(graph_child& child) noexcept;
-    void fail(const std::exception_ptr& error, const graph_cell& cell) noexcept;
-    void stop_children() noexcept;
-    context* next_live() noexcept;
     /// The scope too: nodes see a stop there before the canceller has come to ask for our children.
     bool stopping() const noexcept { return stopping_.load(order::acquire) != 0 || scope().stopped(); }
+    /// A node was left out, or failed.
+    void cut() noexcept { cut_.store(1, order::relaxed); }
+    void fail(const std::exception_ptr& error, const graph_cell& cell) noexcept;
+
+    /// Null: there is no memory for it, or it is not to begin any more.
+    graph_child* make_child(graph_cell& cell) noexcept;
+    void drop_child(graph_child& child) noexcept;
+
+  private:
+    void stop_children() noexcept;
+    context* next_live() noexcept;
 
     graph_core& core_;
     worker& home_;

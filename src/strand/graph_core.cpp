@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a graph is built and made ready to run.
-#include "strand/graph.hpp"
+#include "strand/graph_strand.hpp"
 
 #include <algorithm>
 #include <cstring>
@@ -9,7 +9,7 @@
 
 namespace plait::detail {
 
-graph_core::start_work::start_work(graph_core& c) noexcept : work{&graph_run::run_start}, core{c} {}
+graph_core::start_work::start_work(graph_core& c) noexcept : work{&graph_strand::run_start}, core{c} {}
 
 graph_core::~graph_core() {
     if (owns_callables_)
@@ -38,7 +38,7 @@ graph_cell& graph_core::open(const graph_body& body) {
         chunks_[chunk] = reinterpret_cast<graph_cell*>(::new (memory) head{this} + 1);
     }
     return *::new (static_cast<void*>(&chunks_[chunk][in_chunk]))
-        graph_cell{&graph_run::run_posted, count_, body};
+        graph_cell{&graph_strand::run_queued, count_, body};
 }
 
 void graph_core::close() noexcept {
