@@ -260,9 +260,16 @@ struct task_access {
     }
     template <class T>
     static void prepare(frame_of<T> frame, task_result<T>& result, context& scope, work& at_end) noexcept {
-        frame.promise().result_ = &result;
+        give_into(frame, result);
         frame.promise().enter(scope);
         frame.promise().continue_with(at_end);
+    }
+    template <class T>
+    static void give_into(frame_of<T> frame, task_result<T>& result) noexcept {
+        frame.promise().result_ = &result;
+    }
+    static promise_base& promise_of(std::coroutine_handle<> frame) noexcept {
+        return std::coroutine_handle<promise_base>::from_address(frame.address()).promise();
     }
     template <class T>
     static std::coroutine_handle<task_promise<T>> prepare(task<T>& t, task_result<T>& result) noexcept {

@@ -17,6 +17,10 @@ join_child& child_of(context& scope) noexcept { return static_cast<join_child&>(
 join& gather_of(context& child) noexcept { return child_of(child).parent; }
 } // namespace
 
+const char* join::what() const noexcept {
+    return mode_ == mode::all ? "gather" : mode_ == mode::settled ? "gather_outcomes" : "race";
+}
+
 // Children are stopped one after the other, and those that are may end and let this one begin before it is its
 // turn. What made them stop was set before all that.
 inline bool join::stopped(const join_child& c) const noexcept {
@@ -35,6 +39,7 @@ inline bool join::may_begin(join_child& c) noexcept {
 // A fork that may begin is this thread's task from here on. False: it never runs.
 inline bool join::may_begin_fork(execution& e, join_child& c) noexcept {
     c.run_ = at_end();
+    c.use_own_scope();
     e.light = &c;
     e.scope = nullptr;
     // acquire: pairs with context::stop(). Nobody has been stopped since it was forked, so neither has it.
@@ -68,8 +73,7 @@ inline void join::note_end(join_child& c) noexcept {
     if (was_cancelled) any_cancelled_.store(1, order::release);
     // Was that us, or somebody further out? Up there it may not be known yet.
     if (was_cancelled && end != task_end::none) c.make_whole();
-    // A cancellation that was asked for decides nothing; one by hand counts as a
-    // failure.
+    // A cancellation that was asked for decides nothing; one by hand counts as a failure.
     const bool decides = mode_ == mode::all ? end != task_end::value && !(was_cancelled && scope().stopped())
                          : mode_ == mode::first ? !was_cancelled
                                                 : false;
@@ -143,9 +147,7 @@ void join::make_children_whole() noexcept {
 
 // The parent has suspended, and cannot go on before the first child, which this thread goes on with, has
 // ended.
-inline void join::begin_first(execution& e, std::size_t n) noexcept {
-    left_.store(size(), order::relaxed);
-    begun_.store(n, order::relaxed);
+inline void join::begin_first(execution& e) noexcept {
     join_child& child = children_[0];
     e.light = &child;
     e.next = child.frame;
@@ -173,29 +175,32 @@ inline bool join::stand_light(execution& e, std::coroutine_handle<> h) noexcept 
 bool join::suspend(std::coroutine_handle<> h, std::size_t first, bool driven) {
     execution& e = current();
     if (!driven || first == 0 || !stand_light(e, h)) return suspend_whole(e, h, first, driven);
-    begin_first(e, first);
+    begun_.store(first, order::relaxed);
+    begin_first(e);
     fork_others(e, first);
     return true;
 }
 
-bool join::suspend_pair(std::coroutine_handle<> h) {
+void join::suspend_pair(std::coroutine_handle<> h) {
     execution& e = current();
     if (!stand_light(e, h)) [[unlikely]]
-        return suspend_whole(e, h, 2, true);
-    begin_first(e, 2);
+        return suspend_pair_whole(h);
+    begin_first(e);
     // Without a call, if there is room for it and nobody sleeps.
     fork_deque& forks = *e.forks;
     if (!forks.push_quickly(children_[1])) [[unlikely]]
-        fork_others(e, 2);
-    else if (forks.somebody_sleeps()) [[unlikely]]
+        return fork_others(e, 2);
+    if (forks.somebody_sleeps()) [[unlikely]]
         forks.wake();
-    return true;
+}
+[[gnu::noinline]] void join::suspend_pair_whole(std::coroutine_handle<> h) {
+    if (!suspend_whole(current(), h, 2, true)) current().next = h;
 }
 
 [[gnu::noinline]] bool join::suspend_whole(execution& e, std::coroutine_handle<> h, std::size_t first,
                                            bool driven) {
     context* const parent = task_scope(e);
-    if (!parent || !arm_in(*parent, h, what_)) {
+    if (!parent || !arm_in(*parent, h, what())) {
         noted_.store(1, order::relaxed); // nobody else is there
         for (std::size_t i = 0; i < size(); ++i) children_[i].frame.destroy();
         running_scope(); // which throws, if there is none
@@ -205,7 +210,8 @@ bool join::suspend_pair(std::coroutine_handle<> h) {
     if (count_ == 0) return settle();
     if (driven && e.forks && e.worker == home_) {
         e.scope = nullptr;
-        begin_first(e, first);
+        begun_.store(first, order::relaxed);
+        begin_first(e);
         fork_others(e, first);
         return true;
     }
@@ -239,16 +245,17 @@ void join::make_whole(context& c) noexcept {
     }
     const std::int64_t now = gather_of(c).home_->coarse_now().time_since_epoch().count();
     for (context* at = top; at;) {
-        const join& in = gather_of(*at);
-        const context& up = in.scope();
+        join_child& child = child_of(*at);
+        const context& up = child.parent.scope();
         task_node& node = new_task_node(nullptr, {}, up.node->id.load(order::relaxed), now);
         node.at = at->site;
-        child_of(*at).run_ = &child_ended;
+        child.run_ = &child_ended; // to be counted out, though it may have begun alone
+        task_access::promise_of(child.frame).continue_with(child);
         context* const below = at->previous;
-        at->become_whole(up, *in.home_, node);
+        at->become_whole(up, *child.parent.home_, node);
         if (below) {
             join& own = gather_of(*below);
-            at->node->awaits.store(own.what_, order::relaxed);
+            at->node->awaits.store(own.what(), order::relaxed);
             at->node->state.store(task_state::waiting, order::release);
             // Stopped before it could be found waiting: then it is for us to tell the children.
             if (!at->arm(own))
@@ -264,6 +271,7 @@ void join::begin_child(work& w) noexcept {
     auto& self = static_cast<join_child&>(w);
     join& in = self.parent;
     self.run_ = &child_ended;
+    self.use_own_scope();
     if (in.may_begin(self)) return resume(self.frame, self);
     in.note_end(self);
     in.begin_more(self);
@@ -327,7 +335,14 @@ inline bool join::take_next(execution& e, join_child& c) noexcept {
     if (in.count_out(self)) in.go_on_from_child(e);
 }
 
-// The same for one that is light still: make_whole() sets the other.
+// Is it the last one, and have all others ended? Then nobody else is in, nor will be, and as long as it is light, so
+// is the parent, which goes on at its end as if it had awaited it: nothing is counted, nor a failure noted.
+inline bool join::is_alone(const join_child& c) const noexcept {
+    // acquire: as in count_out().
+    return c.is_last && left_.load(order::acquire) == std::size_t{c.owes} + 1 && scope().light();
+}
+
+// The same for one that is light still: make_whole() sets the other. Of a gather, so a value decides nothing.
 //
 // If the next of our children is on top of this thread's deque, it has not been stolen. The address tells: this
 // one may have gone to another thread than its parent's. Not for ever: a task has its share of awaits that need
@@ -344,7 +359,14 @@ void join::light_child_ended(work& w) noexcept {
         // acquire: pairs with context::stop(), see may_begin_fork().
         if (stops_until_now.load(std::memory_order_acquire) != in.stops_) [[unlikely]]
             return in.begin_next_or_leave(e, next);
-        next.run_ = &light_child_ended;
+        promise_base& promise = task_access::promise_of(next.frame);
+        promise.enter(next);
+        if (in.is_alone(next)) [[likely]] {
+            promise.continue_with(in.noted());
+        } else {
+            next.run_ = &light_child_ended;
+            promise.continue_with(next);
+        }
         --e.budget;
         e.light = &next;
         e.next = next.frame;

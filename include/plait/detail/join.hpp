@@ -24,7 +24,13 @@ struct join_child : join_work, context {
     join_child(join& in, task_access::frame_of<T> f, task_result<T>& r, bool last, work::function* begin,
                context::function* whole) noexcept
         : join_work{begin, last}, context{whole}, frame{f}, result{&r}, parent{in} {
-        task_access::prepare<T>(f, r, *this, *this);
+        task_access::give_into<T>(f, r);
+    }
+    /// Before it is resumed.
+    void use_own_scope() noexcept {
+        promise_base& p = task_access::promise_of(frame);
+        p.enter(*this);
+        p.continue_with(*this);
     }
 
     const std::coroutine_handle<> frame;
@@ -59,13 +65,18 @@ class [[gnu::visibility("default")]] join : public waiter {
     static constexpr std::size_t none = ~std::size_t{0};
     static constexpr std::size_t child_size = sizeof(join_child);
 
-    join(mode m, const char* what) noexcept : mode_{m}, what_{what} {} // NOLINT(*-member-init)
+    /// Of so many children, if that is known already.
+    explicit join(mode m, std::size_t n = 0) noexcept // NOLINT(*-member-init)
+        : mode_{m}, count_{n}, begun_{n}, left_{n} {}
     ~join() = default;
 
     /// They are there; from now on `suspend` takes care of them.
+    void use(void* room) noexcept { children_ = static_cast<join_child*>(room); }
     void use(void* room, std::size_t n) noexcept {
-        children_ = static_cast<join_child*>(room);
+        use(room);
         count_ = n;
+        begun_.store(n, order::relaxed);
+        left_.store(n, order::relaxed);
     }
     /// In the i-th place of `room`, for n. The first is never forked.
     template <class T>
@@ -73,6 +84,7 @@ class [[gnu::visibility("default")]] join : public waiter {
                     task_result<T>& r) noexcept {
         ::new (static_cast<void*>(static_cast<join_child*>(room) + i))
             join_child{*this, frame, r, i + 1 == n, i == 0 ? at_end() : &begin_fork, &make_whole};
+        if (i == 0) static_cast<join_child*>(room)->use_own_scope();
     }
     bool taken_over() const noexcept { return children_ != nullptr; }
     std::size_t size() const noexcept { return count_; }
@@ -82,7 +94,12 @@ class [[gnu::visibility("default")]] join : public waiter {
     /// `current().next`.
     bool suspend(std::coroutine_handle<> h, std::size_t first, bool driven);
     /// The same for two, of a task: most of what forks has two.
-    bool suspend_pair(std::coroutine_handle<> h);
+    void suspend_pair(std::coroutine_handle<> h);
+
+    /// In `await_resume`, of `n` children: the last one may have ended as a task does that is awaited.
+    void begin_after(std::size_t n) noexcept {
+        if (n > 1 && current().light == &children_[n - 1]) current().light = &scope();
+    }
 
     /// The child that decided: the first failure, or the first end. `none` if nothing did.
     std::size_t decisive() const noexcept { return decisive_.load(order::acquire) - 1; }
@@ -96,16 +113,28 @@ class [[gnu::visibility("default")]] join : public waiter {
     /// After the wait: sends every failure but child `but`'s to the executor's handler.
     void report_failures(std::size_t but) noexcept;
 
-    const mode mode_;
-    bool plain_ = mode_ != mode::first; // all begin at once, and a value is noted nowhere
-    const char* const what_;
+    const mode mode_;                 // with the next four: one store
+    bool plain_ = mode_ == mode::all; // and all begin at once
 
   private:
+    atomic<unsigned char> any_cancelled_{0};
+    atomic<unsigned char> stopping_{0};
+    atomic<std::uint32_t> noted_{0}; // an end that was no value, or that decides; or none has begun
+    join_child* children_ = nullptr;
+    std::size_t count_;
+    atomic<std::size_t> begun_;       // children given to the worker
+    atomic<std::size_t> left_;        // children that have not ended, and the parent while it suspends
+    std::size_t visited_ = 0;         // by the canceller that holds our scope
+    atomic<std::size_t> decisive_{0}; // its number and 1; 0: nothing has decided
+    worker* home_;                    // the parent's
+    std::uint64_t stops_;             // of forks: how many there had been when the parent was not stopped
+    std::int64_t since_;              // when the children were made; not of forks
+
     static void begin_child(work& w) noexcept;
     static void begin_fork(work& w) noexcept;
     static void resume_forker(work& w) noexcept;
     static void make_whole(context& c) noexcept;
-    void begin_first(execution& e, std::size_t n) noexcept;
+    void begin_first(execution& e) noexcept;
     void fork_others(execution& e, std::size_t n) noexcept;
     void make_children_whole() noexcept;
     bool stopped(const join_child& c) const noexcept;
@@ -117,6 +146,7 @@ class [[gnu::visibility("default")]] join : public waiter {
     static bool take_next(execution& e, join_child& c) noexcept;
     void begin_next_or_leave(execution& e, join_child& first) noexcept;
     work::function* at_end() const noexcept { return plain_ ? &light_child_ended : &child_ended; }
+    bool is_alone(const join_child& c) const noexcept;
     static void light_child_ended(work& w) noexcept;
     static void child_ended(work& w) noexcept;
     void note_end(join_child& c) noexcept;
@@ -126,21 +156,10 @@ class [[gnu::visibility("default")]] join : public waiter {
     void go_on_otherwise(execution& e) noexcept;
     void stop_children() noexcept;
 
+    const char* what() const noexcept;
     bool stand_light(execution& e, std::coroutine_handle<> h) noexcept;
+    void suspend_pair_whole(std::coroutine_handle<> h);
     bool suspend_whole(execution& e, std::coroutine_handle<> h, std::size_t first, bool driven);
-
-    join_child* children_ = nullptr;
-    std::size_t count_;
-    worker* home_;                    // the parent's
-    std::uint64_t stops_;             // of forks: how many there had been when the parent was not stopped
-    std::int64_t since_;              // when the children were made; not of forks
-    atomic<std::size_t> begun_;       // children given to the worker
-    atomic<std::size_t> left_;        // children that have not ended, and the parent while it suspends
-    std::size_t visited_ = 0;         // by the canceller that holds our scope
-    atomic<std::size_t> decisive_{0}; // its number and 1; 0: nothing has decided
-    atomic<std::uint32_t> any_cancelled_{0};
-    atomic<std::uint32_t> stopping_{0};
-    atomic<std::uint32_t> noted_{0}; // an end that was no value, or that decides; or none has begun
 };
 
 } // namespace plait::detail
