@@ -1,33 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <plait/detail/parking_place.hpp>
 
-#include "base/short_spin.hpp"
+#include "base/look.hpp"
 #include "sys/futex.hpp"
 
 #include <plait/blocking_region.hpp>
-#include <plait/processors.hpp>
 #include <stdexcept>
 #include <string>
 
 namespace plait::detail {
 
-namespace {
-
-// A thread that belongs to no executor holds up nobody while it looks, if the other side has a processor of its own.
-bool may_look() noexcept {
-    static const bool several = available_processors() > 1;
-    return several && current().worker == nullptr;
-}
-
-} // namespace
-
-bool parking_place::sleep_until(time_point deadline) noexcept {
-    if (is_woken()) return true;
+bool parking_place::sleep_until(time_point deadline, bool looked) noexcept {
+    if (is_woken() || (!looked && look_until([this] { return is_woken(); }, deadline))) return true;
     const std::int64_t at = deadline.time_since_epoch().count();
-    if (may_look()) {
-        static constinit thread_local short_spin spin;
-        if (spin.until([this] { return is_woken(); }, at)) return true;
-    }
     const blocking_region elsewhere;
     std::uint32_t before = quiet;
     // Wake-up: either wake() finds that it has to go through the kernel, or it came first and this finds its word.

@@ -20,17 +20,21 @@ namespace plait::detail {
 /// our processor for long, who then needs it. It ends where the clock stands still, too (a simulated run).
 class short_spin {
   public:
+    /// How often it looks before it gives its processor away, and between two looks at the clock.
+    static constexpr int a_round = 16;
+
     /// True: `ready()`. False: sleep.
     template <class Ready>
-    bool until(Ready ready, std::int64_t deadline = no_deadline) noexcept {
+    bool until(Ready ready, std::int64_t deadline = no_deadline, int first_looks = a_round) noexcept {
         if (skipped_ != 0) {
             --skipped_;
             return false;
         }
         const std::int64_t begun = monotonic_now();
         std::int64_t last = begun;
+        int looks = first_looks;
         for (int round = 0; round < most_rounds; ++round) {
-            for (int i = 0; i < looks_between_clocks; ++i) {
+            for (int i = 0; i < looks; ++i) {
                 if (ready()) {
                     penalty_ /= 2;
                     return true;
@@ -38,6 +42,7 @@ class short_spin {
                 spin_pause();
             }
             if (round == 0) std::this_thread::yield();
+            looks = a_round;
             const std::int64_t now = monotonic_now();
             if (now - begun > patience || (round != 0 && now - last > interrupted) || now > deadline) break;
             last = now;
@@ -48,7 +53,6 @@ class short_spin {
     }
 
   private:
-    static constexpr int looks_between_clocks = 16;
     static constexpr int most_rounds = 400;
     static constexpr std::int64_t patience = 40'000;    // nanoseconds: what two sleeps and wake-ups cost
     static constexpr std::int64_t interrupted = 10'000; // between two clocks

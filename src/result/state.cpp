@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <plait/detail/state.hpp>
 
+#include "base/look.hpp"
+
 #include <future>
 #include <plait/detail/context.hpp>
 #include <plait/detail/parking_place.hpp>
@@ -26,10 +28,14 @@ bool state_base::wait_long(time_point deadline) {
         attend();
         if (done()) return true;
     }
+    // At the word itself: whoever completes it then has nobody to tell. The thread that is to do it may have been woken
+    // on this processor, and cannot begin before we give that away.
+    constexpr int looks_before_that = 2;
+    if (look_until([this] { return done(); }, deadline, looks_before_that)) return true;
     blocked_thread here;
     if (add_hook(here) == added::ready) return true;
     // Wake-up: either the completer finds the hook, and wakes us, or add_hook has found the result.
-    if (here.place.sleep_until(deadline)) return true;
+    if (here.place.sleep_until(deadline, true)) return true;
     if (remove_hook(here)) return false;
     // Taken meanwhile: `here` must live until fire() is through.
     here.place.sleep();

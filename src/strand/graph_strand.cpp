@@ -157,13 +157,13 @@ graph_cell* graph_strand::after(graph_cell* cell, bool ended, std::size_t answer
         // acq_rel: what comes after the last strand sees what all the others have done.
         const std::uint32_t n = std::exchange(ahead_, 0) + 1;
         if (in_->strands.fetch_sub(n, order::acq_rel) != n) return nullptr;
-        graph_core* const over = std::exchange(in_, nullptr);
-        cell = over->parent;
+        graph_core* const finished = std::exchange(in_, nullptr);
+        cell = finished->parent;
         if (!cell) {
             run_.waiter::post(); // from here on the run may be gone
             return nullptr;
         }
-        delete over;
+        delete finished;
         in_ = &graph_core::of(*cell);
         ended = !run_.stopping();
         answer = 0;

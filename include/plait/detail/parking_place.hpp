@@ -17,8 +17,8 @@ namespace plait::detail {
 class [[gnu::visibility("default")]] parking_place {
   public:
     /// True: woken, and what the waker did is visible. False: the deadline passed first; it may then be waited for
-    /// again.
-    bool sleep_until(time_point deadline) noexcept;
+    /// again. `looked`: the thread has, at something else.
+    bool sleep_until(time_point deadline, bool looked = false) noexcept;
     void sleep() noexcept { sleep_until(time_point::max()); }
 
     /// No system call where nobody sleeps. After the exchange inside, the owner may be gone, and this object with it.
