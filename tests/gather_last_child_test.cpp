@@ -42,14 +42,18 @@ class LastChild : public testing::Test {
     plait::thread_pool pool{
         {.workers = 1, .on_unhandled = [this](const plait::unhandled_failure&) { ++unhandled; }}};
 
-    /// Until it looks like that.
-    static std::string seen_as(const std::regex& expected) {
+    /// Waits until the tasks look like that, and ends them.
+    static void expect_seen(plait::future<int> root, const char* as) {
+        const std::regex expected{as};
         std::string seen;
         for (int i = 0; i < 10'000 && !std::regex_match(seen, expected); ++i) {
             std::this_thread::yield();
             seen = dumped();
         }
-        return seen;
+        EXPECT_TRUE(std::regex_match(seen, expected)) << seen;
+        root.cancel();
+        EXPECT_THROW(root.get(), plait::cancelled);
+        EXPECT_EQ(dumped(), "plait: 0 live tasks\n");
     }
 };
 
@@ -77,16 +81,11 @@ TEST_F(LastChild, HasAnEntryOfItsOwnWhenItWaits) {
         co_await plait::sleep_for(1h);
         co_return 0;
     };
-    auto f = pool.submit({.name = "root"}, [&] { return two(two(value(1), sleeper()), value(2)); });
-    const std::regex expected{"plait: 3 live tasks\n"
-                              "#[0-9]+ 'root' waiting for gather,.*\n"
-                              "  #[0-9]+ waiting for gather,.*\n"
-                              "    #[0-9]+ waiting for sleep.*\n"};
-    const std::string seen = seen_as(expected);
-    EXPECT_TRUE(std::regex_match(seen, expected)) << seen;
-    f.cancel();
-    EXPECT_THROW(f.get(), plait::cancelled);
-    EXPECT_EQ(dumped(), "plait: 0 live tasks\n");
+    expect_seen(pool.submit({.name = "root"}, [&] { return two(two(value(1), sleeper()), value(2)); }),
+                "plait: 3 live tasks\n"
+                "#[0-9]+ 'root' waiting for gather,.*\n"
+                "  #[0-9]+ waiting for gather,.*\n"
+                "    #[0-9]+ waiting for sleep.*\n");
 }
 
 TEST_F(LastChild, LeavesTheParentItsOwnScope) {
@@ -95,14 +94,10 @@ TEST_F(LastChild, LeavesTheParentItsOwnScope) {
         co_await plait::sleep_for(1h);
         co_return x + y;
     };
-    auto f = pool.submit({.name = "root"}, [&] { return two(parent(), value(2)); });
-    const std::regex expected{"plait: 2 live tasks\n"
-                              "#[0-9]+ 'root' waiting for gather,.*\n"
-                              "  #[0-9]+ waiting for sleep.*\n"};
-    const std::string seen = seen_as(expected);
-    EXPECT_TRUE(std::regex_match(seen, expected)) << seen;
-    f.cancel();
-    EXPECT_THROW(f.get(), plait::cancelled);
+    expect_seen(pool.submit({.name = "root"}, [&] { return two(parent(), value(2)); }),
+                "plait: 2 live tasks\n"
+                "#[0-9]+ 'root' waiting for gather,.*\n"
+                "  #[0-9]+ waiting for sleep.*\n");
 }
 
 TEST_F(LastChild, MayEndElsewhereAndTheParentGoesOnAtHome) {
