@@ -249,8 +249,9 @@ void join::make_whole(context& c) noexcept {
         const context& up = child.parent.scope();
         task_node& node = new_task_node(nullptr, {}, up.node->id.load(order::relaxed), now);
         node.at = at->site;
-        child.run_ = &child_ended; // to be counted out, though it may have begun alone
-        task_access::promise_of(child.frame).continue_with(child);
+        // One that began alone is to be counted out after all. Of any other the frame may be gone.
+        if (child.run_ == &begin_fork) task_access::promise_of(child.frame).continue_with(child);
+        child.run_ = &child_ended;
         context* const below = at->previous;
         at->become_whole(up, *child.parent.home_, node);
         if (below) {
