@@ -63,11 +63,7 @@ TEST(GatherForks, AreSeenFromTheirFirstWaitOnWithWhoGathersThem) {
                               "  #[0-9]+ waiting for gather,.*at .*gather_fork_test.*\n"
                               "    #[0-9]+ waiting for sleep.*at .*gather_fork_test.*\n"
                               "    #[0-9]+ waiting for sleep.*at .*gather_fork_test.*\n"};
-    std::string seen;
-    for (int i = 0; i < 10'000 && !std::regex_match(seen, expected); ++i) {
-        std::this_thread::yield();
-        seen = dumped();
-    }
+    const std::string seen = dumped_as(expected);
     EXPECT_TRUE(std::regex_match(seen, expected)) << seen;
     f.cancel();
     go_on.count_down();

@@ -45,11 +45,7 @@ class LastChild : public testing::Test {
     /// Waits until the tasks look like that, and ends them.
     static void expect_seen(plait::future<int> root, const char* as) {
         const std::regex expected{as};
-        std::string seen;
-        for (int i = 0; i < 10'000 && !std::regex_match(seen, expected); ++i) {
-            std::this_thread::yield();
-            seen = dumped();
-        }
+        const std::string seen = dumped_as(expected);
         EXPECT_TRUE(std::regex_match(seen, expected)) << seen;
         root.cancel();
         EXPECT_THROW(root.get(), plait::cancelled);

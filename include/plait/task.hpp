@@ -264,6 +264,7 @@ struct task_access {
         frame.promise().enter(scope);
         frame.promise().continue_with(at_end);
     }
+    /// Where what it comes to is stored; before it is resumed.
     template <class T>
     static void give_into(frame_of<T> frame, task_result<T>& result) noexcept {
         frame.promise().result_ = &result;

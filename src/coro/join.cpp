@@ -145,17 +145,21 @@ void join::make_children_whole() noexcept {
     }
 }
 
-// The parent has suspended, and cannot go on before the first child, which this thread goes on with, has
-// ended.
+// The parent has suspended, and cannot go on before the first child has ended, with which this thread goes on.
 inline void join::begin_first(execution& e) noexcept {
-    join_child& child = children_[0];
-    e.light = &child;
-    e.next = child.frame;
+    e.light = children_;
+    e.next = children_->frame;
 }
 [[gnu::noinline]] void join::fork_others(execution& e, std::size_t n) noexcept {
     for (join_child* c = children_ + n - 1; c != children_; --c)
         if (!e.forks->fork(*c)) [[unlikely]]
             home_->post(*c);
+}
+
+inline void join::begin_forks(execution& e, std::size_t n) noexcept {
+    begun_.store(n, order::relaxed);
+    begin_first(e);
+    fork_others(e, n);
 }
 
 // Is the parent a fork that has no whole scope yet, so that it can stand without one? Then it stands.
@@ -175,9 +179,7 @@ inline bool join::stand_light(execution& e, std::coroutine_handle<> h) noexcept 
 bool join::suspend(std::coroutine_handle<> h, std::size_t first, bool driven) {
     execution& e = current();
     if (!driven || first == 0 || !stand_light(e, h)) return suspend_whole(e, h, first, driven);
-    begun_.store(first, order::relaxed);
-    begin_first(e);
-    fork_others(e, first);
+    begin_forks(e, first);
     return true;
 }
 
@@ -210,9 +212,7 @@ void join::suspend_pair(std::coroutine_handle<> h) {
     if (count_ == 0) return settle();
     if (driven && e.forks && e.worker == home_) {
         e.scope = nullptr;
-        begun_.store(first, order::relaxed);
-        begin_first(e);
-        fork_others(e, first);
+        begin_forks(e, first);
         return true;
     }
     make_children_whole();

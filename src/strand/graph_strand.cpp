@@ -87,6 +87,7 @@ void graph_strand::hand_over(work& w) noexcept {
     if (!forks_ || !forks_->fork(w)) run_.post(w);
 }
 
+// The same.
 void graph_strand::stop_counting_ahead() noexcept {
     if (ahead_ != 0) in_->strands.fetch_sub(std::exchange(ahead_, 0), order::relaxed);
 }

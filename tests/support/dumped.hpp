@@ -5,8 +5,10 @@
 
 #include <array>
 #include <cstddef>
+#include <regex>
 #include <string>
 #include <sys/mman.h>
+#include <thread>
 #include <unistd.h>
 
 /// What `dump(descriptor)` writes.
@@ -26,4 +28,14 @@ std::string written_by(Dump dump) {
 /// What dump_tasks() writes now.
 inline std::string dumped(std::size_t most = 10'000) {
     return written_by([most](int fd) { plait::dump_tasks(fd, most); });
+}
+
+/// The same as soon as it looks like that, or in the end if it never does.
+inline std::string dumped_as(const std::regex& expected) {
+    std::string seen;
+    for (int i = 0; i < 10'000 && !std::regex_match(seen, expected); ++i) {
+        std::this_thread::yield();
+        seen = dumped();
+    }
+    return seen;
 }

@@ -52,9 +52,9 @@ class [[gnu::visibility("default")]] context {
           next{nullptr},
           up_{nullptr},
           held_waiter_{nullptr} {}
+    using function = void(context&) noexcept;
     /// A light one: that of a fork, of which most only compute. It can be stopped; the rest is made by `f` when
     /// the task first asks for its scope (see task_scope), or one that it waits for does.
-    using function = void(context&) noexcept;
     ///
     /// What a fork costs is mostly what it stores: hence zeros once more, in two stores, which the compiler then
     /// takes for all four.

@@ -104,7 +104,8 @@ class [[gnu::visibility("default")]] join : public waiter {
     /// The child that decided: the first failure, or the first end. `none` if nothing did.
     std::size_t decisive() const noexcept { return decisive_.load(order::acquire) - 1; }
     bool any_cancelled() const noexcept { return any_cancelled_.load(order::acquire) != 0; }
-    /// All have begun and given a value, and none was to decide.
+    /// All have begun, and no end was noted: none has failed, but perhaps a last one that was alone, and none was
+    /// to decide.
     bool all_values() const noexcept { return noted_.load(order::acquire) == 0; }
 
     /// What child i has thrown; null if it has not.
@@ -135,6 +136,7 @@ class [[gnu::visibility("default")]] join : public waiter {
     static void resume_forker(work& w) noexcept;
     static void make_whole(context& c) noexcept;
     void begin_first(execution& e) noexcept;
+    void begin_forks(execution& e, std::size_t n) noexcept;
     void fork_others(execution& e, std::size_t n) noexcept;
     void make_children_whole() noexcept;
     bool stopped(const join_child& c) const noexcept;
