@@ -38,7 +38,9 @@ unsigned number_this_thread() noexcept;
 ///     and has what it took;
 ///   - who puts something into a lane stores its end, seq_cst, and then reads `sleepers_`, while a worker that
 ///     goes to sleep does an RMW on `sleepers_` and then reads every lane's end and every claim, all seq_cst:
-///     not both can miss. Only workers that are awake move a lane on, and they look again before they sleep;
+///     not both can miss. Only workers that are awake move a lane on, and they look again before they sleep. What
+///     one of them has claimed may have been overlooked on its way into its claim: if there is more than the
+///     record that it begins with, it reads `sleepers_` after that;
 ///   - a worker that adds to its own queue does an RMW on that queue's size and then reads `sleepers_`, while
 ///     a worker that goes to sleep does an RMW on `sleepers_` and then reads every size, all seq_cst: not
 ///     both can miss. Sizes fall under the queue's lock only, and wake nobody. Likewise a worker that forks:
@@ -134,7 +136,8 @@ class pool_engine final : public engine {
     work* take_own(unsigned slot) noexcept;
     work* take_claimed(local_queue& mine) noexcept;
     work* take_from_lanes(unsigned slot) noexcept;
-    bool claim_more(unsigned slot) noexcept;
+    work* take_first_claimed(local_queue& mine, bool more) noexcept;
+    work* claim_more(unsigned slot) noexcept;
     void refuse_lanes(work_queue& found) noexcept;
     enum class order_of_turn : unsigned char { highest, highest_first, lowest_first };
     work* take_injected(unsigned slot, order_of_turn turn) noexcept;
@@ -145,7 +148,7 @@ class pool_engine final : public engine {
     void count_out(unsigned slot) noexcept;
     work* steal(unsigned slot) noexcept;
     work* steal_queued(unsigned slot) noexcept;
-    bool steal_claim(unsigned slot) noexcept;
+    work* steal_claim(unsigned slot) noexcept;
     post_lane& lane_of_this_thread() noexcept {
         const unsigned mine = this_thread_number;
         return lanes_[(mine != 0 ? mine : number_this_thread()) & last_lane_];

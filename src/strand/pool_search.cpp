@@ -68,9 +68,18 @@ work* pool_engine::take_injected(unsigned slot, order_of_turn turn) noexcept {
     return taken[0];
 }
 
+// The first record of a claim that was just made. Whoever went to sleep meanwhile may have seen the others neither where
+// they were nor here.
+work* pool_engine::take_first_claimed(local_queue& mine, bool more) noexcept {
+    work* const w = take_claimed(mine); // null: a thief was quicker, and tells of what it has
+    // seq_cst: as in push_own(), and the claim is set before.
+    if (sleepers_.load(order::seq_cst) != 0 && (more || !mine.claim.empty())) wake_one();
+    return w;
+}
+
 work* pool_engine::take_from_lanes(unsigned slot) noexcept {
     if (work* w = take_claimed(queues_[slot])) return w;
-    return claim_more(slot) ? take_claimed(queues_[slot]) : nullptr; // a thief may have been quicker
+    return claim_more(slot);
 }
 
 // Records of a lane, beginning with another one each time: all that there are, since others can halve a claim.
@@ -78,7 +87,7 @@ work* pool_engine::take_from_lanes(unsigned slot) noexcept {
 // Who has caught up with those who post lets them get ahead a little first, on its own processor if they wait for one.
 // At their heels it would take every task by itself, and for each they would have to fetch back the lines that it has
 // just looked at, for several times what the task costs.
-bool pool_engine::claim_more(unsigned slot) noexcept {
+work* pool_engine::claim_more(unsigned slot) noexcept {
     local_queue& mine = queues_[slot];
     const std::size_t lanes = lanes_.size();
     if (std::exchange(mine.caught_up, false)) std::this_thread::yield();
@@ -88,17 +97,17 @@ bool pool_engine::claim_more(unsigned slot) noexcept {
         if (!lanes_[at & (lanes - 1)].claim_into(mine.claim, spares_, largest_claim, more)) continue;
         mine.last_lane = at;
         mine.caught_up = !more;
-        if (more && sleepers_.load(order::relaxed) != 0) wake_one(); // as in steal_queued()
-        return true;
+        return take_first_claimed(mine, more);
     }
-    return false;
+    return nullptr;
 }
 
-bool pool_engine::steal_claim(unsigned slot) noexcept {
+work* pool_engine::steal_claim(unsigned slot) noexcept {
     const std::size_t slots = slots_.load(order::relaxed);
+    local_queue& mine = queues_[slot];
     for (std::size_t i = 1; i < slots; ++i)
-        if (queues_[(slot + i) % slots].claim.steal_into(queues_[slot].claim)) return true;
-    return false;
+        if (queues_[(slot + i) % slots].claim.steal_into(mine.claim)) return take_first_claimed(mine, false);
+    return nullptr;
 }
 
 // The oldest fork of the first worker after us that has any: of all that it has forked the largest part.
@@ -106,8 +115,7 @@ work* pool_engine::steal(unsigned slot) noexcept {
     const std::size_t slots = slots_.load(order::relaxed);
     for (std::size_t i = 1; i < slots; ++i)
         if (work* w = queues_[(slot + i) % slots].forks.steal()) return w;
-    if (steal_claim(slot))
-        if (work* w = take_claimed(queues_[slot])) return w;
+    if (work* w = steal_claim(slot)) return w;
     return steal_queued(slot);
 }
 
@@ -143,8 +151,7 @@ work* pool_engine::first_after_sleep(unsigned slot, unsigned& turn) noexcept {
     local_queue& mine = queues_[slot];
     mine.next_lane = mine.last_lane;
     if (!anything_injected())
-        if (claim_more(slot))
-            if (work* w = take_claimed(mine)) return w;
+        if (work* w = claim_more(slot)) return w;
     return next(slot, turn);
 }
 

@@ -25,7 +25,8 @@ LOCK, CONTEXT = INCLUDE + "detail/spin_lock.hpp", INCLUDE + "detail/context.hpp"
 INBOX, PLACE, SLOT = SRC + "base/inbox.hpp", SRC + "base/parking_place.cpp", SRC + "process/slot_state.hpp"
 BYTES = SRC + "process/byte_ring.hpp"
 LANE, LANES = SRC + "strand/post_lane.hpp", SRC + "strand/post_lane.cpp"
-POOL, ENGINE, SCOPE = SRC + "strand/pool_engine.cpp", SRC + "strand/engine.cpp", SRC + "base/context.cpp"
+POOL, SEARCH = SRC + "strand/pool_engine.cpp", SRC + "strand/pool_search.cpp"
+ENGINE, SCOPE = SRC + "strand/engine.cpp", SRC + "base/context.cpp"
 FUTURES = ["result/state", "result/future", "result/arrivals"]
 
 # model, what is wrong, file, text, what it becomes, [sources of the library to be compiled again]
@@ -174,6 +175,9 @@ MUTANTS = [
     ("pool", "who goes to sleep does not look for forks once more", POOL, " &&\n         !forks_seen_late()))", "))"),
     ("pool", "sleepers are looked for without a barrier", POOL,
      "if (sleepers_.load(order::seq_cst) == 0) return {};", "if (sleepers_.load(order::relaxed) == 0) return {};"),
+    ("pool", "who claims several tells nobody of the rest", SEARCH,
+     "if (sleepers_.load(order::seq_cst) != 0 && (more || !mine.claim.empty())) wake_one();",
+     "if (more && sleepers_.load(order::seq_cst) != 0) wake_one();"),
     ("pool", "a wake that is under way is never over", POOL, "waking_ = false; // before we search: see invariant W", ""),
     ("pool", "a swallowed wake is forgotten", POOL, "if (std::exchange(woken, false)) pass_wake_on();", "woken = false;"),
     ("pool", "who comes too late is not counted out", ENGINE, "    leave(n);\n    throw_closed();", "    throw_closed();"),

@@ -165,6 +165,18 @@ TEST(Model, Pool_ASwallowedWakeIsPassedOn) {
     });
 }
 
+// Both are claimed together, by a worker that is held up in the first: the other one, on its way to sleep, must not
+// overlook the second, neither in the lane nor in the claim nor in between.
+TEST(Model, Pool_WhatIsClaimedIsNotHiddenBehindALongTask) {
+    explored_at_random("pool: a task that waits for the one behind it", [] {
+        flag ran;
+        pool p{2};
+        p.post([&ran] { ran.wait(); });
+        p.post([&ran] { ran.raise(); });
+        p.shutdown();
+    });
+}
+
 struct forked_one : plait::detail::work {
     explicit forked_one(flag& f) noexcept : work{&told}, ran{f} {}
     static void told(work& w) noexcept { static_cast<forked_one&>(w).ran.raise(); }
