@@ -61,13 +61,14 @@ void pool_engine::start_spare() noexcept {
 
 void pool_engine::begin_blocking() noexcept {
     count_out(current().slot); // for it may be long
+    slow_lanes_down();
     wake_order order;
     bool offers = false;
     {
         const spin_guard guard{lock_};
         ++blocked_;
         offers = recount();
-        if (work_anywhere()) order = request_wake();
+        if (work_possible()) order = request_wake();
     }
     carry_out(order);
     if (offers && forks_seen_late()) wake_one();
@@ -82,6 +83,7 @@ void pool_engine::end_blocking() noexcept {
 // Steps aside, if there is a thread too many. True: it was woken, for a place.
 bool pool_engine::park(unsigned slot) noexcept {
     count_out(slot);
+    slow_lanes_down();
     local_queue& mine = queues_[slot];
     wake_order order;
     bool offers = false;
@@ -92,7 +94,7 @@ bool pool_engine::park(unsigned slot) noexcept {
         offers = recount();
         mine.parked.store(1, order::relaxed);
         parked_.push_back(&mine);
-        if (work_anywhere()) order = request_wake(); // what is in our queue is not ours to do any more
+        if (work_possible()) order = request_wake(); // what is in our queue is not ours to do any more
     }
     carry_out(order);
     if (offers && forks_seen_late()) wake_one();

@@ -198,8 +198,12 @@ void pool_engine::count_out(unsigned slot) noexcept {
 }
 
 bool pool_engine::work_anywhere() const noexcept {
+    return std::any_of(lanes_.begin(), lanes_.end(), [](const post_lane& l) { return !l.empty(); }) ||
+           work_beside_lanes();
+}
+
+bool pool_engine::work_beside_lanes() const noexcept {
     if (anything_injected()) return true;
-    if (std::any_of(lanes_.begin(), lanes_.end(), [](const post_lane& l) { return !l.empty(); })) return true;
     const auto end = queues_.begin() + slots_.load(order::relaxed);
     return std::any_of(queues_.begin(), end, [](const local_queue& q) {
         return q.size.load(order::seq_cst) != 0 || !q.forks.empty() || !q.claim.empty();
@@ -221,14 +225,25 @@ bool pool_engine::forks_seen_late() const noexcept {
     return std::any_of(queues_.begin(), end, [](const local_queue& q) { return !q.forks.empty(); });
 }
 
+// Before somebody announces itself, or a place, in `sleepers_`. Not under lock_, which who posts takes within the lane's.
+void pool_engine::slow_lanes_down() noexcept {
+    for (post_lane& l : lanes_) l.slow_down();
+}
+// After it: may there be any work?
+bool pool_engine::work_possible() const noexcept {
+    return std::any_of(lanes_.begin(), lanes_.end(), [](const post_lane& l) { return l.may_hold_any(); }) ||
+           work_beside_lanes();
+}
+
 // False: the pool ends.
 bool pool_engine::sleep() noexcept {
+    slow_lanes_down();
     std::uint32_t epoch = 0;
     {
         const spin_guard guard{lock_};
         // seq_cst: pairs with the load in push_own(); the announcement comes before the last look.
         sleepers_.fetch_add(1, order::seq_cst);
-        if (stop_ || work_anywhere()) {
+        if (stop_ || work_possible()) {
             sleepers_.fetch_sub(1, order::relaxed);
             return !(stop_ && !work_anywhere());
         }

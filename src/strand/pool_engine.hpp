@@ -38,7 +38,8 @@ unsigned number_this_thread() noexcept;
 ///     and has what it took;
 ///   - who puts something into a lane stores its end, seq_cst, and then reads `sleepers_`, while a worker that
 ///     goes to sleep does an RMW on `sleepers_` and then reads every lane's end and every claim, all seq_cst:
-///     not both can miss. Only workers that are awake move a lane on, and they look again before they sleep. What
+///     not both can miss. Into a fast lane it is put with less; before going to sleep lanes are made slow (see
+///     post_lane). Only workers that are awake move a lane on, and they look again before they sleep. What
 ///     one of them has claimed may have been overlooked on its way into its claim: if there is more than the
 ///     record that it begins with, it reads `sleepers_` after that;
 ///   - a worker that adds to its own queue does an RMW on that queue's size and then reads `sleepers_`, while
@@ -156,6 +157,9 @@ class pool_engine final : public engine {
     wake_order request_wake_for_lane() noexcept;
     bool sleep() noexcept;
     bool work_anywhere() const noexcept;
+    bool work_beside_lanes() const noexcept;
+    void slow_lanes_down() noexcept;
+    bool work_possible() const noexcept;
     bool forks_were_made() const noexcept;
     bool forks_seen_late() const noexcept;
     wake_order request_wake() noexcept;

@@ -78,10 +78,12 @@ bool record_claim::steal_into(record_claim& mine) noexcept {
 // Under lock_.
 void post_lane::extend(spare_chunks& spares) {
     record_chunk& more = spares.take();
-    if (last_)
+    if (last_) {
         last_->link(more);
-    else
+        fast_.exchange(true, order::seq_cst); // before we look for sleepers: see may_hold_any()
+    } else {
         first_.store(&more, order::seq_cst); // as in record_chunk::put()
+    }
     last_ = &more;
 }
 

@@ -60,15 +60,19 @@ class alignas(64) record_chunk {
         }
         return (tail_.load(order::relaxed) & position_mask) != size;
     }
-    void put(const posted_record& r) noexcept {
+    /// `fast`: see post_lane.
+    void put(const posted_record& r, bool fast) noexcept {
         const std::uint64_t tail = tail_.load(order::relaxed);
         atomic<std::uint64_t>* const to = words_.get() + (tail & position_mask);
         const std::uint32_t n = r.size();
         // relaxed: whoever reads them has learnt of them from the tail, or reads in vain.
         for (std::uint32_t i = 0; i < n; ++i) to[i].store(r.word(i), order::relaxed);
         // release: with the record. seq_cst: the sender then looks for sleepers, who look here after they have
-        // announced themselves; not both can miss the other.
-        tail_.store(tail + n, order::seq_cst);
+        // announced themselves; not both can miss the other. While the lane is fast it need not be.
+        if (fast)
+            tail_.store(tail + n, order::release);
+        else
+            tail_.store(tail + n, order::seq_cst);
     }
     /// seq_cst, as in put(): for who is about to sleep.
     void link(record_chunk& next) noexcept { next_.store(&next, order::seq_cst); }
@@ -202,6 +206,11 @@ class record_claim {
 };
 
 /// One of a pool's lanes. First in, first out; who posts keeps to one lane.
+///
+/// It is slow or fast. In a slow lane each record's end is stored seq_cst, before the sender looks for sleepers: an
+/// exchange, which waits until all that was stored before has reached the cache. A sender that has filled a chunk makes
+/// the lane fast, and then releases only. Whoever goes to sleep makes it slow first, under the lane's lock, announces
+/// itself, and only then looks whether there is anything (see may_hold_any()).
 class alignas(64) post_lane {
   public:
     /// What the pool counts in for a lane in advance, so that not every post writes the pool's word.
@@ -213,7 +222,7 @@ class alignas(64) post_lane {
     auto put(const posted_record& r, spare_chunks& spares, Then then) {
         const spin_guard guard{lock_};
         if (!last_ || !last_->make_room(r.size())) extend(spares);
-        last_->put(r);
+        last_->put(r, fast_.load(order::relaxed));
         return then();
     }
     /// On credit. `more_credit()` counts `credit` tasks in, or throws.
@@ -226,7 +235,7 @@ class alignas(64) post_lane {
             credit_ = credit;
         }
         --credit_;
-        last_->put(r);
+        last_->put(r, fast_.load(order::relaxed));
         return then();
     }
     /// Nobody posts any more: the credit that is left, to be counted out.
@@ -240,6 +249,19 @@ class alignas(64) post_lane {
     /// From any thread.
     bool empty() const noexcept;
 
+    /// For who has announced itself: may there be any? False, and whoever puts something in from now on sees the
+    /// announcement:
+    ///   - what was put in while the lane was fast came before slow_down(), of which this `false` is (acquire);
+    ///   - if it becomes fast again after that, by an exchange, its senders look for sleepers later still (seq_cst);
+    ///   - what is put in while it is slow: see record_chunk::put().
+    bool may_hold_any() const noexcept { return fast_.load(order::seq_cst) || !empty(); }
+    /// For who is about to go to sleep, before it announces itself. Waits for a sender at most.
+    void slow_down() noexcept {
+        if (!fast_.load(order::relaxed)) return;
+        const spin_guard guard{lock_};
+        fast_.store(false, order::release);
+    }
+
   private:
     void extend(spare_chunks& spares);
     record_chunk* leave_behind(record_chunk& c, spare_chunks& spares) noexcept;
@@ -251,6 +273,7 @@ class alignas(64) post_lane {
     // The threads'.
     alignas(64) atomic<record_chunk*> first_{nullptr}; // once there is one, changed under moving_
     atomic<std::uint32_t> moving_{0};
+    atomic<bool> fast_{false}; // changed under lock_
 };
 
 } // namespace plait::detail

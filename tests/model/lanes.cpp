@@ -37,9 +37,13 @@ struct lane_of {
 
     // A function that captures one word: two words in all, which fill a block; a chunk has two.
     void put() {
+        put([] {});
+    }
+    template <class Then>
+    void put(Then then) {
         item& i = next();
         const auto note = [&i] { take(i); };
-        lane.put(posted_as<decltype(note)>::record(note), spares, [] {});
+        lane.put(posted_as<decltype(note)>::record(note), spares, then);
     }
     // One word.
     void put_address() {
@@ -197,6 +201,81 @@ TEST(Model, Lanes_RecordsOfSeveralSizes) {
             l.check_all_taken();
         },
         3);
+}
+
+// Threads that take what there is and then sleep, as a pool's do, and a sender that looks for them after each put.
+template <std::size_t N>
+struct lane_with_sleepers : lane_of<N> {
+    void take_all_and_sleep() {
+        record_claim mine;
+        do {
+            this->take_all(mine);
+            this->lane.slow_down();
+        } while (!announce_and_look());
+    }
+    // True: there is nothing, as it seems.
+    bool announce_and_look() {
+        sleepers.fetch_add(1);
+        if (!this->lane.may_hold_any()) return true;
+        sleepers.fetch_sub(1);
+        return false;
+    }
+    void put_and_look() {
+        this->put([&] { told = sleepers.load() != 0; });
+    }
+    // All sleep.
+    void check_nothing_was_overlooked() {
+        check(this->lane.empty() || told, "a record and a sleeper missed each other");
+    }
+
+    plait::testing::atomic<int> sleepers{0};
+    bool told = false; // of the last record: whoever takes one takes all before it
+};
+
+TEST(Model, Lanes_SenderAndSleeperSeeEachOther) {
+    explored("lane: one put into a slow lane, and who goes to sleep", [] {
+        lane_with_sleepers<2> l;
+        l.put();
+        thread sender{"sender", [&] { l.put_and_look(); }};
+        l.take_all_and_sleep();
+        sender.join();
+        l.check_nothing_was_overlooked();
+    });
+}
+
+// The first put there begins a chunk, which makes the lane fast.
+TEST(Model, Lanes_SenderToAFastLaneAndSleeperSeeEachOther) {
+    explored(
+        "lane: two puts into a fast lane, and who goes to sleep",
+        [] {
+            lane_with_sleepers<4> l;
+            l.put();
+            l.put();
+            thread sender{"sender", [&] {
+                              l.put_and_look();
+                              l.put_and_look();
+                          }};
+            l.take_all_and_sleep();
+            sender.join();
+            l.check_nothing_was_overlooked();
+        },
+        2);
+}
+
+// Who finds that somebody else has made it slow sees what was put in before.
+TEST(Model, Lanes_SleeperFindsAFastLaneSlowedDown) {
+    explored("lane: one put into a fast lane, one who slows it down, and who goes to sleep", [] {
+        lane_with_sleepers<4> l;
+        for (int n = 0; n < 3; ++n) l.put();
+        record_claim mine;
+        l.take_all(mine);
+        thread sender{"sender", [&] { l.put_and_look(); }};
+        thread other{"other", [&] { l.lane.slow_down(); }};
+        const bool sleeps = l.announce_and_look();
+        other.join();
+        sender.join();
+        if (sleeps) l.check_nothing_was_overlooked();
+    });
 }
 
 TEST(Model, Lanes_AChunkIsUsedAgain) {

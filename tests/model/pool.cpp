@@ -177,6 +177,19 @@ TEST(Model, Pool_WhatIsClaimedIsNotHiddenBehindALongTask) {
     });
 }
 
+// The third and fourth go into a fast lane: it has filled a chunk.
+TEST(Model, Pool_APostToAFastLaneWakesASleeper) {
+    explored_at_random("pool: a task that waits for the last of three behind it", [] {
+        flag ran;
+        pool p{2};
+        p.post([&ran] { ran.wait(); });
+        p.post([] {});
+        p.post([] {});
+        p.post([&ran] { ran.raise(); });
+        p.shutdown();
+    });
+}
+
 struct forked_one : plait::detail::work {
     explicit forked_one(flag& f) noexcept : work{&told}, ran{f} {}
     static void told(work& w) noexcept { static_cast<forked_one&>(w).ran.raise(); }
