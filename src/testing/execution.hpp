@@ -50,7 +50,7 @@ class location {
   public:
     void begin(const word& w, std::uint32_t index) {
         address = w.address();
-        bytes = w.bytes_;
+        bytes = w.size();
         number = index;
         gone = false;
         ordered = 0;

@@ -21,7 +21,7 @@ bits word::modify(change what, bits operand, int order, const site& where) noexc
     execution* const e = execution::here();
     if (!e) { // nothing outside of an exploration shares it
         const bits old = latest_;
-        latest_ = changed_by(what, old, operand) & mask_of(bytes_);
+        latest_ = changed_by(what, old, operand) & mask_of(size());
         return old;
     }
     const bits old = e->modify(e->place_of(*this, place_, run_), what, operand, order, where);

@@ -57,6 +57,21 @@ TEST(Model, Deque_OwnerAndThiefMeetAtTheLastItem) {
     });
 }
 
+// Who comes before the first push may see the end of what it had, and nothing of the ring.
+TEST(Model, Deque_AThiefComesBeforeTheFirstPush) {
+    explored_both("deque: push and pop, and a thief from the beginning", [](bool sleepers_pay) {
+        deque d{sleepers_pay};
+        item only;
+        thread thief{"thief", [&] {
+                         if (item* i = d.steal()) i->take();
+                     }};
+        push(d, only);
+        if (item* i = d.pop()) i->take();
+        thief.join();
+        check(only.taken == 1, "an item was lost");
+    });
+}
+
 TEST(Model, Deque_TwoItemsTwoThieves) {
     explored_both("deque: two items, owner and two thieves", [](bool sleepers_pay) {
         deque d{sleepers_pay};

@@ -26,23 +26,25 @@ INBOX, PLACE, SLOT = SRC + "base/inbox.hpp", SRC + "base/parking_place.cpp", SRC
 BYTES = SRC + "process/byte_ring.hpp"
 LANE, LANES = SRC + "strand/post_lane.hpp", SRC + "strand/post_lane.cpp"
 POOL, SEARCH = SRC + "strand/pool_engine.cpp", SRC + "strand/pool_search.cpp"
-ENGINE, SCOPE = SRC + "strand/engine.cpp", SRC + "base/context.cpp"
+ENGINE, SCOPE, JOIN = SRC + "strand/engine.cpp", SRC + "base/context.cpp", SRC + "coro/join.cpp"
 FUTURES = ["result/state", "result/future", "result/arrivals"]
 
 # model, what is wrong, file, text, what it becomes, [sources of the library to be compiled again]
 MUTANTS = [
     ("deque", "pop lowers bottom without order", DEQUE, "bottom_.store(bottom, order::seq_cst);",
      "bottom_.store(bottom, order::relaxed);"),
-    ("deque", "push publishes without release", DEQUE, "bottom_.store(bottom + 1, order::release);",
-     "bottom_.store(bottom + 1, order::relaxed);"),
+    ("deque", "push publishes without release", DEQUE, "bottom_.store(bottom + 1, order::release);\n            Policy",
+     "bottom_.store(bottom + 1, order::relaxed);\n            Policy"),
     ("deque", "push looks for sleepers without order, and they do not pay", DEQUE, "bottom_.store(bottom + 1, order::seq_cst);",
      "bottom_.store(bottom + 1, order::release);"),
     ("deque", "the first push is not seen by who looks whether there was any", DEQUE, "ring_.exchange(more, order::seq_cst);",
      "ring_.store(more, order::release);"),
+    ("deque", "what pop leaves behind is not published", DEQUE, "bottom_.store(bottom + 1, order::release);\n        return taken;",
+     "bottom_.store(bottom + 1, order::relaxed);\n        return taken;"),
     ("deque", "the ring comes round over what is not stolen yet", DEQUE, "limit_ = top + r->mask + 1;", "limit_ = bottom + r->mask + 1;"),
     ("deque", "pop takes the last item without an exchange", DEQUE,
      "top == bottom && top_.compare_exchange(top, top + 1, order::seq_cst, order::relaxed);", "top == bottom;"),
-    ("deque", "pop does not restore bottom", DEQUE, "bottom_.store(bottom + 1, order::relaxed);\n        return taken;",
+    ("deque", "pop does not restore bottom", DEQUE, "bottom_.store(bottom + 1, order::release);\n        return taken;",
      "return taken;"),
     ("deque", "push publishes before the item is there", DEQUE,
      "ring_.load(order::relaxed)->slot(bottom).store(&item, order::relaxed);\n",
@@ -197,6 +199,17 @@ MUTANTS = [
     ("pool", "a swallowed wake is forgotten", POOL, "if (std::exchange(woken, false)) pass_wake_on();", "woken = false;"),
     ("pool", "who comes too late is not counted out", ENGINE, "    leave(n);\n    throw_closed();", "    throw_closed();"),
     ("pool", "the last one out wakes nobody", ENGINE, "if (before & closed_bit) futex_wake_all(live_.address());", ""),
+    ("join", "the last child does not see what others have done", JOIN, "if (left_.load(order::acquire) == n) return true;",
+     "if (left_.load(order::relaxed) == n) return true;"),
+    ("join", "a child is counted out without release", JOIN, "return left_.fetch_sub(n, order::acq_rel) == n;",
+     "return left_.fetch_sub(n, order::relaxed) == n;"),
+    ("join", "a child begins in the place of one that was stolen", JOIN, "if (!self.is_last && e.budget != 0 && e.forks->pop_if((&self)[1])) {",
+     "if (!self.is_last && e.budget != 0 && (e.forks->pop_if((&self)[1]), true)) {"),
+    ("join", "who was taken back does not count the one before", JOIN, "next.owes = self.owes + 1;", ""),
+    ("join", "two make the same parents whole", JOIN, "const spin_guard guard{entering};\n    context* top", "context* top"),
+    ("join", "a failure stops nobody", JOIN, "order::acq_rel, order::acquire))\n        stop_children();", "order::acq_rel, order::acquire))\n        {}"),
+    ("join", "who is made whole is not told that it was stopped", JOIN,
+     "if (!at->arm(own))\n                for (std::size_t i = 0; i < own.size(); ++i) own.children_[i].stop();", "at->arm(own);"),
 ]
 
 

@@ -4,63 +4,17 @@
 // small: strand/pool_engine.hpp most_spares = 256 -> most_spares = 1
 // small: strand/post_lane.hpp block = 32, blocks = 31 -> block = 2, blocks = 2
 // with: coro/fork coro/group coro/posted coro/job strand/worker_local
-#include "tasks.hpp"
+#include "pools.hpp"
 
-#include <plait/detail/posted.hpp>
 #include <plait/errors.hpp>
-
-#include "shadow/std_threads.hpp"
-#include "strand/pool_engine.hpp"
-#include "sys/futex.hpp"
-#undef thread
-#undef mutex
 
 using plait::detail::pool_engine;
 using plait::testing::check;
 using plait::testing::thread;
 
-// What the engines of a program keep in common: nothing here.
-namespace plait::detail {
-void name_this_thread(const char*, unsigned) noexcept {}
-void engine_begins() noexcept {}
-void engine_ended() noexcept {}
-worker& acquire_shared_keeper() { std::terminate(); }
-void release_shared_keeper() noexcept {}
-} // namespace plait::detail
-
 namespace {
 
 constexpr unsigned long_ones = 10;
-
-struct pool {
-    explicit pool(std::size_t workers)
-        : engine{new pool_engine{workers, "model", {}, plait::unhandled_handler{}}} {
-        engine->start();
-    }
-    pool(const pool&) = delete;
-    pool& operator=(const pool&) = delete;
-    ~pool() { engine->release_owner(); }
-
-    template <class F>
-    void post(F fn) {
-        engine->post_by_value(plait::detail::posted_as<F>::record(fn));
-    }
-    void shutdown() {
-        engine->close();
-        engine->wait_idle();
-        engine->stop_and_join();
-    }
-    pool_engine* engine;
-};
-
-// Too long to be walked through.
-void explored_at_random(const char* name, const std::function<void()>& test) {
-    plait::testing::model::swap_with_thread(&plait::detail::current(), sizeof(plait::detail::execution));
-    const plait::testing::exploration r =
-        plait::testing::explore({.name = name, .random_schedules = 3000, .seed = 7}, test);
-    std::printf("model: %s\n", r.summary().c_str());
-    EXPECT_TRUE(r) << r.story();
-}
 
 TEST(Model, Pool_APostWakesASleeper) {
     explored_tasks(

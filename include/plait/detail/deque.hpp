@@ -136,7 +136,8 @@ class deque {
         if (top < bottom) return true;
         const bool taken =
             top == bottom && top_.compare_exchange(top, top + 1, order::seq_cst, order::relaxed);
-        bottom_.store(bottom + 1, order::relaxed);
+        // release: a thief that reads this goes on to the ring. What it finds there is not its own: top_ has moved.
+        bottom_.store(bottom + 1, order::release);
         return taken;
     }
 

@@ -25,7 +25,7 @@ enum class change : unsigned char { exchange, add, subtract, bit_or, bit_and, bi
 class [[gnu::visibility("default")]] word {
   public:
     constexpr word(bits initial, unsigned bytes) noexcept
-        : latest_{initial}, bytes_{static_cast<std::uint8_t>(bytes)} {}
+        : latest_{initial}, narrower_{static_cast<std::uint8_t>(sizeof(bits) - bytes)} {}
     word(const word&) = delete;
     word& operator=(const word&) = delete;
     ~word() {
@@ -39,6 +39,7 @@ class [[gnu::visibility("default")]] word {
 
     /// Where the value stands that was stored last: for futex calls.
     const void* address() const noexcept { return &latest_; }
+    unsigned size() const noexcept { return sizeof(bits) - narrower_; }
 
   private:
     friend class location;
@@ -47,7 +48,7 @@ class [[gnu::visibility("default")]] word {
     bits latest_;
     mutable location* place_ = nullptr; // in the run that has seen it last
     mutable std::uint32_t run_ = 0;
-    std::uint8_t bytes_;
+    std::uint8_t narrower_; // than `bits`, in bytes: so that what is cleared like memory is a word too
 };
 
 void fence(int order, const site& where) noexcept;

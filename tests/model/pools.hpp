@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+#pragma once
+
+#include "tasks.hpp"
+
+#include <plait/detail/posted.hpp>
+#include <plait/executor.hpp>
+
+#include "shadow/std_threads.hpp"
+#include "strand/pool_engine.hpp"
+#undef thread
+#undef mutex
+
+// A model's pool of threads. What it needs, each source that includes this has to name: `with:` and `small:`.
+
+// What the engines of a program keep in common: nothing here.
+namespace plait::detail {
+void name_this_thread(const char*, unsigned) noexcept {}
+void engine_begins() noexcept {}
+void engine_ended() noexcept {}
+worker& acquire_shared_keeper() { std::terminate(); }
+void release_shared_keeper() noexcept {}
+} // namespace plait::detail
+
+/// As thread_pool, without its options.
+class pool final : public plait::in_process_executor {
+  public:
+    explicit pool(std::size_t workers = 2)
+        : engine{new plait::detail::pool_engine{workers, "model", {}, plait::unhandled_handler{}}} {
+        engine->start();
+    }
+    ~pool() { engine->release_owner(); }
+    pool(const pool&) = delete;
+    pool& operator=(const pool&) = delete;
+
+    template <class F>
+    void post(F fn) {
+        engine->post_by_value(plait::detail::posted_as<F>::record(fn));
+    }
+    void shutdown() {
+        engine->close();
+        engine->wait_idle();
+        engine->stop_and_join();
+    }
+    std::size_t concurrency() const noexcept override { return engine->size(); }
+
+    plait::detail::pool_engine* const engine;
+
+  private:
+    plait::detail::worker& pick() override { return *engine; }
+};
+
+/// As explored_tasks(), of what is too long to be walked through.
+inline void explored_at_random(const char* name, const std::function<void()>& test) {
+    plait::testing::model::swap_with_thread(&plait::detail::current(), sizeof(plait::detail::execution));
+    const plait::testing::exploration r =
+        plait::testing::explore({.name = name, .random_schedules = 3000, .seed = 7}, test);
+    std::printf("model: %s\n", r.summary().c_str());
+    EXPECT_TRUE(r) << r.story();
+}
