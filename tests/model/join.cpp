@@ -20,13 +20,10 @@ namespace {
 
 struct bad : std::exception {};
 
-// What it returns or throws.
 template <class Body>
 auto run_on_pool(Body body) {
     pool p;
-    auto f = p.submit(std::move(body));
-    p.shutdown();
-    return f.get();
+    return run_on(p, std::move(body));
 }
 
 // The same, while another of the pool's tasks sets `e`.

@@ -26,7 +26,9 @@ INBOX, PLACE, SLOT = SRC + "base/inbox.hpp", SRC + "base/parking_place.cpp", SRC
 BYTES = SRC + "process/byte_ring.hpp"
 LANE, LANES = SRC + "strand/post_lane.hpp", SRC + "strand/post_lane.cpp"
 POOL, SEARCH = SRC + "strand/pool_engine.cpp", SRC + "strand/pool_search.cpp"
-ENGINE, SCOPE, JOIN = SRC + "strand/engine.cpp", SRC + "base/context.cpp", SRC + "coro/join.cpp"
+ENGINE, SCOPE = SRC + "strand/engine.cpp", SRC + "base/context.cpp"
+JOIN, FORK, STRAND = SRC + "coro/join.cpp", SRC + "coro/fork.cpp", SRC + "strand/graph_strand.cpp"
+GRAPH_STOP = SRC + "strand/graph_stop.cpp"
 FUTURES = ["result/state", "result/future", "result/arrivals"]
 
 # model, what is wrong, file, text, what it becomes, [sources of the library to be compiled again]
@@ -210,6 +212,24 @@ MUTANTS = [
     ("join", "a failure stops nobody", JOIN, "order::acq_rel, order::acquire))\n        stop_children();", "order::acq_rel, order::acquire))\n        {}"),
     ("join", "who is made whole is not told that it was stopped", JOIN,
      "if (!at->arm(own))\n                for (std::size_t i = 0; i < own.size(); ++i) own.children_[i].stop();", "at->arm(own);"),
+    ("forks", "a thief ends a fork without release", FORK, "if ((g.ended_.fetch_add(1, order::acq_rel) & sleeping) != 0)",
+     "if ((g.ended_.fetch_add(1, order::relaxed) & sleeping) != 0)"),
+    ("forks", "a thief wakes nobody", FORK, "if ((g.ended_.fetch_add(1, order::acq_rel) & sleeping) != 0) futex_wake(word);",
+     "g.ended_.fetch_add(1, order::acq_rel);"),
+    ("forks", "what thieves have done is not seen", FORK, "while (ended_.load(order::acquire) != pending_) {",
+     "while (ended_.load(order::relaxed) != pending_) {"),
+    ("graph", "a node does not see what was done before it", STRAND, "if (cell.left.fetch_sub(1, order::acq_rel) != 1) return false;",
+     "if (cell.left.fetch_sub(1, order::relaxed) != 1) return false;"),
+    ("graph", "the run's end does not see what was done before it", STRAND, "if (in_->strands.fetch_sub(n, order::acq_rel) != n) return nullptr;",
+     "if (in_->strands.fetch_sub(n, order::relaxed) != n) return nullptr;"),
+    ("graph", "what a strand takes back is counted twice", STRAND, "    ++ahead_;\n", ""),
+    ("graph", "a strand's end forgets what it counted ahead", STRAND, "const std::uint32_t n = std::exchange(ahead_, 0) + 1;",
+     "const std::uint32_t n = 1;"),
+    ("graph", "a coroutine's end and its suspension miss each other", STRAND,
+     "if (child->met.exchange(suspended, order::acq_rel) == starting) return how::suspended;",
+     "if (child->met.load(order::acquire) == starting) return child->met.store(suspended, order::release), how::suspended;"),
+    ("graph", "a coroutine begins though the run is stopped", GRAPH_STOP, "linked = !stopping();", "linked = true;"),
+    ("graph", "a failure stops nobody", GRAPH_STOP, "while (context* child = next_live()) child->stop();", ""),
 ]
 
 
@@ -229,7 +249,7 @@ def build_and_run(number, mutant, arguments):
             with_std += line.removeprefix("// with: ").split()
         small = re.fullmatch(r"// small: (\S+) (.+) -> (.+)", line)
         if small:
-            path = SRC + small[1]
+            path = SRC + small[1] if (ROOT / SRC / small[1]).exists() else "include/" + small[1]
             made = overlay / path  # in several places, perhaps
             if path == file:
                 changed = changed.replace(small[2], small[3])

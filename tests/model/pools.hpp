@@ -5,6 +5,7 @@
 
 #include <plait/detail/posted.hpp>
 #include <plait/executor.hpp>
+#include <plait/future.hpp>
 
 #include "shadow/std_threads.hpp"
 #include "strand/pool_engine.hpp"
@@ -49,6 +50,15 @@ class pool final : public plait::in_process_executor {
   private:
     plait::detail::worker& pick() override { return *engine; }
 };
+
+/// What it returns or throws; then the pool has ended.
+template <class Body>
+auto run_on(pool& p, Body body) {
+    auto f = p.submit(std::move(body));
+    f.wait();
+    p.shutdown();
+    return f.get();
+}
 
 /// As explored_tasks(), of what is too long to be walked through.
 inline void explored_at_random(const char* name, const std::function<void()>& test) {
