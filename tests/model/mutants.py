@@ -222,7 +222,7 @@ MUTANTS = [
      "if (cell.left.fetch_sub(1, order::relaxed) != 1) return false;"),
     ("graph", "the run's end does not see what was done before it", STRAND, "if (in_->strands.fetch_sub(n, order::acq_rel) != n) return nullptr;",
      "if (in_->strands.fetch_sub(n, order::relaxed) != n) return nullptr;"),
-    ("graph", "what a strand takes back is counted twice", STRAND, "    ++ahead_;\n", ""),
+    ("graph", "what a strand takes back is not counted out", STRAND, "    ++ahead_;\n", ""),
     ("graph", "a strand's end forgets what it counted ahead", STRAND, "const std::uint32_t n = std::exchange(ahead_, 0) + 1;",
      "const std::uint32_t n = 1;"),
     ("graph", "a coroutine's end and its suspension miss each other", STRAND,

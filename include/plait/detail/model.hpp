@@ -39,6 +39,7 @@ class [[gnu::visibility("default")]] word {
 
     /// Where the value stands that was stored last: for futex calls.
     const void* address() const noexcept { return &latest_; }
+    /// Of the value, in bytes.
     unsigned size() const noexcept { return sizeof(bits) - narrower_; }
 
   private:
