@@ -30,21 +30,14 @@ class short_spin {
             --skipped_;
             return false;
         }
+        if (look(ready, first_looks)) return true;
         const std::int64_t begun = monotonic_now();
-        std::int64_t last = begun;
-        int looks = first_looks;
-        for (int round = 0; round < most_rounds; ++round) {
-            for (int i = 0; i < looks; ++i) {
-                if (ready()) {
-                    penalty_ /= 2;
-                    return true;
-                }
-                spin_pause();
-            }
-            if (round == 0) std::this_thread::yield();
-            looks = a_round;
+        std::this_thread::yield();
+        std::int64_t last = monotonic_now();
+        for (int round = 0; round < most_rounds && last - begun <= patience; ++round) {
+            if (look(ready, a_round)) return true;
             const std::int64_t now = monotonic_now();
-            if (now - begun > patience || (round != 0 && now - last > interrupted) || now > deadline) break;
+            if (now - last > interrupted || now > deadline) break;
             last = now;
         }
         penalty_ = std::min(2 * penalty_ + 1, most_skipped);
@@ -53,6 +46,18 @@ class short_spin {
     }
 
   private:
+    template <class Ready>
+    bool look(Ready& ready, int times) noexcept {
+        for (int i = 0; i < times; ++i) {
+            if (ready()) {
+                penalty_ /= 2;
+                return true;
+            }
+            spin_pause();
+        }
+        return false;
+    }
+
     static constexpr int most_rounds = 400;
     static constexpr std::int64_t patience = 40'000;    // nanoseconds: what two sleeps and wake-ups cost
     static constexpr std::int64_t interrupted = 10'000; // between two clocks

@@ -28,9 +28,9 @@ bool state_base::wait_long(time_point deadline) {
         attend();
         if (done()) return true;
     }
-    // At the word itself: whoever completes it then has nobody to tell. The thread that is to do it may have been woken
-    // on this processor, and cannot begin before we give that away.
-    constexpr int looks_before_that = 2;
+    // At the word itself: whoever completes it then has nobody to tell. The thread that is to do it most likely has been
+    // woken on this processor, and cannot begin before we give that away.
+    constexpr int looks_before_that = 0;
     if (look_until([this] { return done(); }, deadline, looks_before_that)) return true;
     blocked_thread here;
     if (add_hook(here) == added::ready) return true;

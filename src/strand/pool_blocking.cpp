@@ -52,7 +52,7 @@ void pool_engine::start_spare() noexcept {
     } catch (...) {
         // None is to be had. The wake goes to whoever is awake: each looks everywhere before it sleeps.
         const spin_guard guard{lock_};
-        waking_ = false;
+        receive_wake();
         --extra_;
         recount();
     }
@@ -68,7 +68,7 @@ void pool_engine::begin_blocking() noexcept {
         const spin_guard guard{lock_};
         ++blocked_;
         offers = recount();
-        if (work_possible()) order = request_wake();
+        if (work_possible()) order = request_wake(waking::for_more);
     }
     carry_out(order);
     if (offers && forks_seen_late()) wake_one();
@@ -94,7 +94,8 @@ bool pool_engine::park(unsigned slot) noexcept {
         offers = recount();
         mine.parked.store(1, order::relaxed);
         parked_.push_back(&mine);
-        if (work_possible()) order = request_wake(); // what is in our queue is not ours to do any more
+        if (work_possible())
+            order = request_wake(waking::for_more); // what is in our queue is not ours to do any more
     }
     carry_out(order);
     if (offers && forks_seen_late()) wake_one();
@@ -102,7 +103,7 @@ bool pool_engine::park(unsigned slot) noexcept {
     while (mine.parked.load(order::acquire) != 0) futex_wait(mine.parked.address(), 1);
     const spin_guard guard{lock_};
     if (stop_) return false;
-    waking_ = false;
+    mine.passes_on = receive_wake();
     return true;
 }
 

@@ -61,14 +61,20 @@ void pool_engine::start_thread(unsigned slot, bool woken) {
 }
 
 // Under lock_.
-pool_engine::wake_order pool_engine::request_wake() noexcept {
-    if (waking_ || sleepers_.load(order::relaxed) == 0) return {};
-    waking_ = true;
+pool_engine::wake_order pool_engine::request_wake(waking wanted) noexcept {
+    if (sleepers_.load(order::relaxed) == 0) return {};
+    if (std::exchange(waking_, waking_ == waking::nobody ? wanted : waking::for_more) != waking::nobody)
+        return {};
     if (asleep_ != 0) {
         epoch_.fetch_add(1, order::release);
         return {wake::sleeper, epoch_.address()};
     }
     return take_place();
+}
+
+// Under lock_, by who has been woken, before it searches: see invariant W. True: it may have to pass the wake on.
+bool pool_engine::receive_wake() noexcept {
+    return std::exchange(waking_, waking::nobody) == waking::for_more;
 }
 
 // By those addresses alone: once the lock is released the pool may end, and be gone.
@@ -84,12 +90,12 @@ void pool_engine::wake_one() noexcept {
     wake_order order;
     {
         const spin_guard guard{lock_};
-        order = request_wake();
+        order = request_wake(waking::for_more);
     }
     carry_out(order);
 }
 
-// By a worker that was woken and has found work: what was queued meanwhile may be some other's.
+// By a worker that has found work: what else is queued may be some other's.
 void pool_engine::pass_wake_on() noexcept {
     if (sleepers_.load(order::seq_cst) != 0 && work_anywhere()) wake_one();
 }
@@ -120,7 +126,7 @@ unsigned number_this_thread() noexcept {
 inline pool_engine::wake_order pool_engine::request_wake_for_lane() noexcept {
     if (sleepers_.load(order::seq_cst) == 0) return {};
     const spin_guard guard{lock_};
-    return request_wake();
+    return request_wake(waking::for_one);
 }
 
 bool pool_engine::post_by_value(const posted_record& r) {
@@ -182,7 +188,7 @@ void pool_engine::post(work& w) noexcept {
         inbox_[priority].push(w);
         if (priority == 0) high_count_.fetch_add(1, order::relaxed);
         inbox_count_.store(inbox_count_.load(order::relaxed) + 1, order::relaxed);
-        order = request_wake();
+        order = request_wake(waking::for_one);
     }
     carry_out(order);
 }
@@ -236,7 +242,7 @@ bool pool_engine::work_possible() const noexcept {
 }
 
 // False: the pool ends.
-bool pool_engine::sleep() noexcept {
+bool pool_engine::sleep(local_queue& mine) noexcept {
     slow_lanes_down();
     std::uint32_t epoch = 0;
     {
@@ -259,7 +265,7 @@ bool pool_engine::sleep() noexcept {
     const spin_guard guard{lock_};
     --asleep_;
     sleepers_.fetch_sub(1, order::relaxed);
-    waking_ = false; // before we search: see invariant W
+    mine.passes_on = receive_wake();
     return true;
 }
 
@@ -279,19 +285,20 @@ void pool_engine::thread_main(unsigned slot, bool woken) noexcept {
         initialize(initializer_);
         if (woken) { // a spare one, to whom a wake has come
             const spin_guard guard{lock_};
-            waking_ = false;
+            mine_here.passes_on = receive_wake();
         }
         unsigned turn = 0;
         for (;;) {
             if (work* w = woken ? first_after_sleep(slot, turn) : next(slot, turn)) {
-                if (std::exchange(woken, false)) pass_wake_on();
+                woken = false;
+                if (std::exchange(mine_here.passes_on, false)) pass_wake_on();
                 w->run();
                 if (w == &here && ++mine_here.left == most_left)
                     count_out(slot); // it does not leave by itself
                 if (surplus_.load(order::relaxed) != 0) woken = park(slot);
             } else {
                 woken = true;
-                if (!sleep()) break;
+                if (!sleep(mine_here)) break;
             }
         }
         mine.clear();

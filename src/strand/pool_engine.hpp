@@ -49,9 +49,10 @@ unsigned number_this_thread() noexcept;
 ///     barrier between the two, and whoever goes to sleep, or offers a place, a heavy one between its RMW and
 ///     one more look at the deques, a sleeper after a nap; before the first fork the ring's exchange stands
 ///     for both;
-///   - a wake is swallowed only while another is under way. Its receiver clears `waking_` under `lock_`, so
-///     that it sees what was queued before, searches, and if it finds work it looks everywhere once more and
-///     passes the wake on.
+///   - a wake is swallowed only while another is under way, which it marks. Its receiver clears `waking_`
+///     under `lock_`, so that it sees what was queued before, and searches. If the wake was marked, and it
+///     finds work, it looks everywhere once more and passes the wake on, marked: it may have been swallowed
+///     more than once. What may stand for several tasks is marked from the start.
 ///
 /// Blocking: a thread in a `blocking_region` lets a spare one take its place. The place is offered as if a
 /// worker slept there: it is in `sleepers_`, and a wake that finds nobody asleep starts a spare thread, or
@@ -114,11 +115,13 @@ class pool_engine final : public engine {
         std::uint32_t next_lane = 0;     // to look into
         std::uint32_t last_lane = 0;     // where something was
         bool caught_up = false;          // its last claim was not as large as it may be
+        bool passes_on = false;          // the wake that it has received, once it has found work
         atomic<std::uint32_t> parked{0}; // a spare thread sleeps here
         fork_deque forks;
         record_claim claim;
         posted_here* here = nullptr; // where it runs what it takes from its claim
     };
+    enum class waking : unsigned char { nobody, for_one, for_more }; // the last is passed on
     enum class wake : unsigned char { nobody, sleeper, parked, fresh };
     /// Whom to wake, once the lock is released: by `address` alone, but for a fresh one, for whom the engine
     /// is kept.
@@ -155,14 +158,15 @@ class pool_engine final : public engine {
         return lanes_[(mine != 0 ? mine : number_this_thread()) & last_lane_];
     }
     wake_order request_wake_for_lane() noexcept;
-    bool sleep() noexcept;
+    bool sleep(local_queue& mine) noexcept;
     bool work_anywhere() const noexcept;
     bool work_beside_lanes() const noexcept;
     void slow_lanes_down() noexcept;
     bool work_possible() const noexcept;
     bool forks_were_made() const noexcept;
     bool forks_seen_late() const noexcept;
-    wake_order request_wake() noexcept;
+    wake_order request_wake(waking wanted) noexcept;
+    bool receive_wake() noexcept;
     void carry_out(wake_order order) noexcept;
     void wake_one() noexcept;
     void pass_wake_on() noexcept;
@@ -180,7 +184,7 @@ class pool_engine final : public engine {
     atomic<std::uint32_t> lock_{0};
     std::array<work_queue, priorities> inbox_; // guarded by lock_
     atomic<std::uint32_t> inbox_count_{0};     // changed under lock_
-    bool waking_ = false;                      // guarded by lock_: a wake is under way
+    waking waking_ = waking::nobody;           // guarded by lock_: a wake is under way
     bool stop_ = false;                        // guarded by lock_
     std::uint32_t asleep_ = 0;                 // guarded by lock_: threads that sleep on epoch_
     std::uint32_t blocked_ = 0;                // guarded by lock_

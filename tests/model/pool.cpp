@@ -80,7 +80,7 @@ class flag {
   public:
     void raise() noexcept {
         up_.store(1, plait::detail::order::release);
-        plait::detail::futex_wake(up_.address());
+        plait::detail::futex_wake_all(up_.address());
     }
     void wait() const noexcept {
         while (up_.load(plait::detail::order::acquire) == 0) plait::detail::futex_wait(up_.address(), 0);
@@ -115,6 +115,23 @@ TEST(Model, Pool_ASwallowedWakeIsPassedOn) {
         p.engine->engine::enter();
         p.post([&ran] { ran.wait(); });
         p.engine->post(second);
+        p.shutdown();
+    });
+}
+
+// Three threads, three places: whoever has the first passes the wake on to whoever takes the second, who has to pass it on
+// once more.
+TEST(Model, Pool_ASwallowedWakeIsPassedOnTwice) {
+    explored_at_random("pool: two tasks that wait for a third", [] {
+        flag ran;
+        pool p{3};
+        low_one third{*p.engine, ran};
+        p.engine->engine::enter();
+        const auto waits = [&ran] { ran.wait(); };
+        thread other{"other", [&] { p.post(waits); }};
+        p.post(waits);
+        p.engine->post(third);
+        other.join();
         p.shutdown();
     });
 }

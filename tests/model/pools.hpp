@@ -28,6 +28,7 @@ class pool final : public plait::in_process_executor {
   public:
     explicit pool(std::size_t workers = 2)
         : engine{new plait::detail::pool_engine{workers, "model", {}, plait::unhandled_handler{}}} {
+        plait::detail::forget_thread_numbers();
         engine->start();
     }
     ~pool() { engine->release_owner(); }
@@ -62,7 +63,10 @@ auto run_on(pool& p, Body body) {
 
 /// As explored_tasks(), of what is too long to be walked through.
 inline void explored_at_random(const char* name, const std::function<void()>& test) {
+    using plait::detail::this_thread_number;
     plait::testing::model::swap_with_thread(&plait::detail::current(), sizeof(plait::detail::execution));
+    this_thread_number = 0; // each thread's first one; those of explored_tasks() share a lane
+    plait::testing::model::swap_with_thread(&this_thread_number, sizeof this_thread_number);
     const plait::testing::exploration r =
         plait::testing::explore({.name = name, .random_schedules = 3000, .seed = 7}, test);
     std::printf("model: %s\n", r.summary().c_str());
