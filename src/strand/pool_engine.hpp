@@ -121,7 +121,8 @@ class pool_engine final : public engine {
         record_claim claim;
         posted_here* here = nullptr; // where it runs what it takes from its claim
     };
-    enum class waking : unsigned char { nobody, for_one, for_more }; // the last is passed on
+    /// The wake that is under way: for one task, or for more, so that its receiver has to pass it on.
+    enum class waking : unsigned char { nobody, for_one, for_more };
     enum class wake : unsigned char { nobody, sleeper, parked, fresh };
     /// Whom to wake, once the lock is released: by `address` alone, but for a fresh one, for whom the engine
     /// is kept.
