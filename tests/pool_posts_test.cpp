@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // limit: 120
-// What is posted to a thread_pool from outside: order, priorities, nothing hidden behind a long task, nothing
+// What is posted to a thread_pool from outside: order, nothing hidden behind a long task, nothing
 // lost at the end.
 #include "support/dumped.hpp"
 
@@ -137,35 +137,6 @@ TEST(PoolPosts, ALongTaskHidesNothing) {
         others.wait();
         released.count_down();
     }
-}
-
-TEST(PoolPosts, PrioritiesGoBeforeAndBehind) {
-    plait::thread_pool pool{{.workers = 1}};
-    std::latch ready{1};
-    pool.post([&] { ready.wait(); });
-    std::string order;
-    const auto add = [&](char c) { return [&order, c] { order += c; }; };
-    (void)pool.submit({.priority = plait::priority::low}, add('l'));
-    (void)pool.submit({.priority = plait::priority::low}, add('m'));
-    pool.post(add('n'));
-    (void)pool.submit(add('o'));
-    (void)pool.submit({.priority = plait::priority::high}, add('h'));
-    (void)pool.submit({.priority = plait::priority::high}, add('i'));
-    ready.count_down();
-    pool.shutdown();
-    EXPECT_EQ(order, "hinolm");
-}
-
-TEST(PoolPosts, TheLowestPriorityIsNotStarved) {
-    plait::thread_pool pool{{.workers = 1}};
-    std::latch ready{1};
-    pool.post([&] { ready.wait(); });
-    std::string order;
-    (void)pool.submit({.priority = plait::priority::low}, [&] { order += 'l'; });
-    for (int i = 0; i < 200; ++i) pool.post([&] { order += 'n'; });
-    ready.count_down();
-    pool.shutdown();
-    EXPECT_LE(order.find('l'), 16U);
 }
 
 TEST(PoolPosts, ByValueOrNotMakesNoDifference) {

@@ -33,7 +33,8 @@ struct thread_pool_options {
 ///     for (std::size_t bytes : pool.map(download, urls)) total += bytes;
 ///
 /// Tasks start in the order in which one thread has submitted them (with one worker: all threads), high
-/// before normal before low; of 16 in a row one goes to the lowest priority that waits, so that none starves.
+/// before normal before low, whoever submits them; of 16 in a row one goes to the lowest priority that waits,
+/// and what has begun has turns of its own, so that nothing starves.
 /// A task that blocks on the future of a task it has submitted itself, and that nobody has begun, runs that
 /// one meanwhile: nested waits never run out of threads.
 ///

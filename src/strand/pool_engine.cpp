@@ -153,10 +153,11 @@ void pool_engine::count_in_and_post(work& w) {
             --left;
         else
             enter();
+        if (level_of(w) != normal) return inject(w, level_of(w));
         work* const single = &w;
         return push_own(queues_[e.slot], {&single, 1});
     }
-    if (w.priority_ == normal) {
+    if (level_of(w) == normal) {
         try {
             return carry_out(lane_of_this_thread().put_on_credit(
                 posted_record{w}, spares_, [this] { enter(post_lane::credit); },
@@ -170,23 +171,27 @@ void pool_engine::count_in_and_post(work& w) {
 
 void pool_engine::post(work& w) noexcept {
     const execution& e = current();
-    if (e.worker == this) {
+    const std::size_t level = level_of(w);
+    if (e.worker == this && (level == begun || level == normal)) {
         work* const single = &w;
         return push_own(queues_[e.slot], {&single, 1});
     }
-    const std::size_t priority = w.unstarted_ ? w.priority_ : 0U;
-    if (priority == normal) {
+    if (level == normal) {
         try {
             return carry_out(lane_of_this_thread().put(posted_record{w}, spares_,
                                                        [this] { return request_wake_for_lane(); }));
         } catch (...) { // no memory for words: into the inbox, which needs none
         }
     }
+    inject(w, level);
+}
+
+void pool_engine::inject(work& w, std::size_t level) noexcept {
     wake_order order;
     {
         const spin_guard guard{lock_};
-        inbox_[priority].push(w);
-        if (priority == 0) high_count_.fetch_add(1, order::relaxed);
+        inbox_[level].push(w);
+        waiting_[level].fetch_add(1, order::relaxed);
         inbox_count_.store(inbox_count_.load(order::relaxed) + 1, order::relaxed);
         order = request_wake(waking::for_one);
     }
@@ -322,10 +327,10 @@ void pool_engine::refuse_queued() noexcept {
     {
         const spin_guard guard{injected_lock_};
         take_inbox();
-        for (work_queue& q : injected_) {
-            const std::uint32_t n = sort_out(q);
+        for (std::size_t level = 0; level < levels; ++level) {
+            const std::uint32_t n = sort_out(injected_[level]);
             injected_count_.store(injected_count_.load(order::relaxed) - n, order::relaxed);
-            if (&q == &injected_[0]) high_count_.fetch_sub(n, order::relaxed);
+            waiting_[level].fetch_sub(n, order::relaxed);
         }
     }
     for (std::size_t i = 0; i < slots_.load(order::relaxed); ++i) {

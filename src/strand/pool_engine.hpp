@@ -24,11 +24,12 @@ unsigned number_this_thread() noexcept;
 /// The threads behind thread_pool.
 ///
 /// What is posted from outside goes into lanes of records (see post_lane), each thread's into one of them; a
-/// worker claims some of them, and others steal half of what is left of a claim. What has a priority, and steps
-/// of tasks that are under way, go into the inbox, under `lock_`. A worker that looks for some moves the
-/// whole inbox behind what is in the injector, which takes no time however long it is, and then, under
-/// `injected_lock_` alone, a batch to its own queue. What a worker posts goes to that queue, what it forks to
-/// its deque; others steal from both. Locks are taken in the order lane, injected_lock_, lock_.
+/// worker claims some of them, and others steal half of what is left of a claim. What has a priority, whoever
+/// posts it, and steps of tasks that are under way, go into the inbox, under `lock_`. A worker that looks for
+/// some moves the whole inbox behind what is in the injector, which takes no time however long it is, and then
+/// takes, under `injected_lock_` alone, one, or of steps a batch for its own queue. What else a worker posts
+/// goes to that queue, what it forks to its deque; others steal from both. Locks are taken in the order lane,
+/// injected_lock_, lock_.
 ///
 /// Invariant W: if work is queued and a worker sleeps, a wake is under way (`epoch_` has changed since the
 /// sleepers read it), or a worker that is awake has yet to look everywhere. It holds because
@@ -94,7 +95,8 @@ class pool_engine final : public engine {
     void stop_and_join() noexcept;
 
   private:
-    static constexpr std::size_t priorities = 3, normal = 1;
+    /// Of what is queued: steps of what has begun, then the priorities of what has not.
+    static constexpr std::size_t begun = 0, high = 1, normal = 2, low = 3, levels = 4;
     static constexpr std::size_t most_spares = 256;
     static constexpr std::int64_t nap = 100'000;       // nanoseconds, before a sleeper interrupts anybody
     static constexpr std::size_t most_interrupted = 8; // workers, by each that goes to sleep
@@ -102,21 +104,22 @@ class pool_engine final : public engine {
     static constexpr std::uint32_t largest_claim = 128; // words
     static constexpr std::uint32_t most_left = 256;     // before they are counted out
     static constexpr unsigned own_share = 61; // turns before a look at the lanes, whatever is at hand
-    static constexpr unsigned high_share =
-        16; // turns while something waits before the lowest priority has its own
+    static constexpr unsigned low_share =
+        16; // turns while something is injected before the lowest has its own
 
     struct alignas(64) local_queue {
         atomic<std::uint32_t> lock{0};
         atomic<std::uint32_t> size{0}; // changed under lock
         work_queue queue;              // guarded by lock
         // The worker's own, as are `here` and `claim`'s end:
-        std::uint32_t left = 0;          // tasks that have ended here, still to be counted out
-        std::uint32_t in_a_row = 0;      // turns while something waits in the injector
-        std::uint32_t next_lane = 0;     // to look into
-        std::uint32_t last_lane = 0;     // where something was
-        bool caught_up = false;          // its last claim was not as large as it may be
-        bool passes_on = false;          // the wake that it has received, once it has found work
-        atomic<std::uint32_t> parked{0}; // a spare thread sleeps here
+        std::uint32_t left = 0;           // tasks that have ended here, still to be counted out
+        std::uint32_t in_a_row = 0;       // turns while something waits in the injector
+        std::uint32_t next_lane = 0;      // to look into
+        std::uint32_t next_under_way = 0; // to take from; see take_under_way()
+        std::uint32_t last_lane = 0;      // where something was
+        bool caught_up = false;           // its last claim was not as large as it may be
+        bool passes_on = false;           // the wake that it has received, once it has found work
+        atomic<std::uint32_t> parked{0};  // a spare thread sleeps here
         fork_deque forks;
         record_claim claim;
         posted_here* here = nullptr; // where it runs what it takes from its claim
@@ -144,8 +147,10 @@ class pool_engine final : public engine {
     work* take_first_claimed(local_queue& mine, bool more) noexcept;
     work* claim_more(unsigned slot) noexcept;
     void refuse_lanes(work_queue& found) noexcept;
-    enum class order_of_turn : unsigned char { highest, highest_first, lowest_first };
-    work* take_injected(unsigned slot, order_of_turn turn) noexcept;
+    work* take_neglected(unsigned slot, bool injected, unsigned& turn) noexcept;
+    work* take_under_way(unsigned slot) noexcept;
+    work* take_injected(unsigned slot, std::size_t first, std::size_t last) noexcept;
+    bool waits(std::size_t level) const noexcept { return waiting_[level].load(order::relaxed) != 0; }
     bool anything_injected() const noexcept {
         return inbox_count_.load(order::relaxed) != 0 || injected_count_.load(order::relaxed) != 0;
     }
@@ -176,6 +181,8 @@ class pool_engine final : public engine {
     wake_order take_place() noexcept;
     bool park(unsigned slot) noexcept;
     void push_own(local_queue& q, std::span<work* const> items) noexcept;
+    void inject(work& w, std::size_t level) noexcept;
+    static std::size_t level_of(const work& w) noexcept { return w.unstarted_ ? high + w.priority_ : begun; }
     void request_stop() noexcept;
 
     const char* name_;
@@ -183,23 +190,23 @@ class pool_engine final : public engine {
 
     // Spun on, like the others: no section that it guards is longer than a look at every queue.
     atomic<std::uint32_t> lock_{0};
-    std::array<work_queue, priorities> inbox_; // guarded by lock_
-    atomic<std::uint32_t> inbox_count_{0};     // changed under lock_
-    waking waking_ = waking::nobody;           // guarded by lock_: a wake is under way
-    bool stop_ = false;                        // guarded by lock_
-    std::uint32_t asleep_ = 0;                 // guarded by lock_: threads that sleep on epoch_
-    std::uint32_t blocked_ = 0;                // guarded by lock_
-    std::uint32_t extra_ = 0;                  // guarded by lock_
-    std::uint32_t offered_ = 0;                // guarded by lock_
-    atomic<std::uint32_t> sleepers_{0};        // changed under lock_: asleep_ + offered_
-    atomic<std::uint32_t> epoch_{0};           // changed under lock_; the futex word
+    std::array<work_queue, levels> inbox_; // guarded by lock_
+    atomic<std::uint32_t> inbox_count_{0}; // changed under lock_
+    waking waking_ = waking::nobody;       // guarded by lock_: a wake is under way
+    bool stop_ = false;                    // guarded by lock_
+    std::uint32_t asleep_ = 0;             // guarded by lock_: threads that sleep on epoch_
+    std::uint32_t blocked_ = 0;            // guarded by lock_
+    std::uint32_t extra_ = 0;              // guarded by lock_
+    std::uint32_t offered_ = 0;            // guarded by lock_
+    atomic<std::uint32_t> sleepers_{0};    // changed under lock_: asleep_ + offered_
+    atomic<std::uint32_t> epoch_{0};       // changed under lock_; the futex word
 
     // On a line of its own: the workers', while the one above is also that of those who post.
     alignas(64) atomic<std::uint32_t> injected_lock_{0};
-    atomic<std::uint32_t> injected_count_{0};     // changed under injected_lock_; grows under lock_ too
-    atomic<std::uint32_t> high_count_{0};         // of those, and of the inbox: what goes before the lanes
-    std::array<work_queue, priorities> injected_; // guarded by injected_lock_
-    unsigned injected_turn_ = 0;                  // guarded by injected_lock_
+    atomic<std::uint32_t> injected_count_{0}; // changed under injected_lock_; grows under lock_ too
+    std::array<atomic<std::uint32_t>, levels>
+        waiting_{};                           // of those, and of the inbox. Hints: nobody sleeps by them
+    std::array<work_queue, levels> injected_; // guarded by injected_lock_
 
     // Read after every task, and written hardly ever: not on a line that those who post write.
     alignas(64) atomic<std::uint32_t> surplus_{0}; // changed under lock_

@@ -28,15 +28,15 @@ work* pool_engine::take_own(unsigned slot) noexcept {
 void pool_engine::take_inbox() noexcept {
     if (inbox_count_.load(order::relaxed) == 0) return;
     const spin_guard guard{lock_};
-    for (std::size_t i = 0; i < priorities; ++i) injected_[i].append(inbox_[i]);
+    for (std::size_t i = 0; i < levels; ++i) injected_[i].append(inbox_[i]);
     injected_count_.store(injected_count_.load(order::relaxed) + inbox_count_.load(order::relaxed),
                           order::relaxed);
     inbox_count_.store(0, order::relaxed);
 }
 
-// One to run now. Of a long queue of what is under way, or has a high priority, a batch, the rest of which goes
-// to the worker's own queue; of a lower priority nothing else: what comes meanwhile may have a higher one.
-work* pool_engine::take_injected(unsigned slot, order_of_turn turn) noexcept {
+// One to run now, of the first of these levels that has any. Of a long queue of what has begun a batch, the rest of
+// which goes to the worker's own queue; of a priority nothing else: what comes meanwhile may have a higher one.
+work* pool_engine::take_injected(unsigned slot, std::size_t first, std::size_t last) noexcept {
     std::array<work*, largest_batch> taken;
     std::uint32_t n = 0;
     bool more = false;
@@ -47,15 +47,13 @@ work* pool_engine::take_injected(unsigned slot, order_of_turn turn) noexcept {
         if (waiting == 0) return nullptr;
         const auto share = static_cast<std::uint32_t>(waiting / (2 * workers_));
         const std::uint32_t batch = std::clamp(share, 1U, largest_batch);
-        const std::size_t levels = turn == order_of_turn::highest ? 1 : priorities;
-        for (std::size_t i = 0; i < levels && n == 0; ++i) {
-            const std::size_t level = turn == order_of_turn::lowest_first ? priorities - 1 - i : i;
-            while (n < (level == 0 ? batch : 1)) {
+        for (std::size_t level = first; level <= last && n == 0; ++level) {
+            while (n < (level == begun ? batch : 1)) {
                 work* const w = injected_[level].pop();
                 if (!w) break;
                 taken[n++] = w;
             }
-            if (level == 0) high_count_.fetch_sub(n, order::relaxed);
+            waiting_[level].fetch_sub(n, order::relaxed);
         }
         if (n == 0) return nullptr;
         injected_count_.store(waiting - n, order::relaxed);
@@ -163,27 +161,53 @@ work* pool_engine::next(unsigned slot, unsigned& turn) noexcept {
         mine.in_a_row = 0;
         if (work* w = take_claimed(mine)) return w;
     }
-    // Now and then the others first, of the priorities the lowest: those who come, or fork, again and again must
-    // not keep them out.
-    mine.in_a_row = injected ? mine.in_a_row + 1 : 0;
-    if (mine.in_a_row == high_share) {
-        mine.in_a_row = 0;
-        if (work* w = take_injected(slot, order_of_turn::lowest_first)) return w;
-    }
-    if (++turn % own_share == 0) {
-        if (work* w = take_from_lanes(slot)) return w;
-        if (work* w = take_own(slot)) return w;
-    }
+    if (work* w = take_neglected(slot, injected, turn)) return w;
+    if (injected && waits(high))
+        if (work* w = take_injected(slot, high, high)) return w;
     // Depth first: what was forked last is what the task that waits for it needs next.
     if (work* w = mine.forks.pop()) return w;
     if (work* w = take_own(slot)) return w;
-    if (high_count_.load(order::relaxed) != 0)
-        if (work* w = take_injected(slot, order_of_turn::highest)) return w;
+    if (waits(begun))
+        if (work* w = take_injected(slot, begun, begun)) return w;
     if (work* w = take_from_lanes(slot)) return w;
     count_out(slot);
     if (anything_injected())
-        if (work* w = take_injected(slot, order_of_turn::highest_first)) return w;
+        if (work* w = take_injected(slot, begun, low)) return w;
     return steal(slot);
+}
+
+// Now and then somebody else first: who comes, or forks, again and again must not keep the others out. Each of them
+// has turns of its own, whatever all the others do.
+work* pool_engine::take_neglected(unsigned slot, bool injected, unsigned& turn) noexcept {
+    local_queue& mine = queues_[slot];
+    mine.in_a_row = injected ? mine.in_a_row + 1 : 0;
+    if (mine.in_a_row == low_share / 2) {
+        if (work* w = take_under_way(slot)) return w;
+    } else if (mine.in_a_row == low_share) {
+        mine.in_a_row = 0;
+        if (work* w = take_injected(slot, low, low)) return w;
+        if (work* w = take_from_lanes(slot)) return w;
+    }
+    if (++turn % own_share != 0) return nullptr;
+    if (turn / own_share % 2 == 0)
+        if (work* w = take_under_way(slot)) return w;
+    if (work* w = take_from_lanes(slot)) return w;
+    return take_under_way(slot);
+}
+
+// Of what a high priority goes before: forks, the worker's own queue, what has begun, beginning with another one each
+// time.
+work* pool_engine::take_under_way(unsigned slot) noexcept {
+    local_queue& mine = queues_[slot];
+    const unsigned first = mine.next_under_way++;
+    for (unsigned i = 0; i < 3; ++i) {
+        const unsigned at = (first + i) % 3;
+        work* const w = at == 0   ? (waits(begun) ? take_injected(slot, begun, begun) : nullptr)
+                        : at == 1 ? take_own(slot)
+                                  : mine.forks.pop();
+        if (w) return w;
+    }
+    return nullptr;
 }
 
 } // namespace plait::detail
