@@ -4,14 +4,17 @@
 #include <gtest/gtest.h>
 
 #include <plait/any_executor.hpp>
+#include <plait/event_loop.hpp>
 #include <plait/parallel.hpp>
 #include <plait/process_pool.hpp>
+#include <plait/process_sync.hpp>
 #include <plait/serial.hpp>
 #include <plait/thread_pool.hpp>
 
 #include <unistd.h>
 
 #include <array>
+#include <atomic>
 #include <bit>
 #include <cmath>
 #include <filesystem>
@@ -20,6 +23,7 @@
 #include <random>
 #include <stdexcept>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace {
@@ -27,6 +31,11 @@ namespace {
 using plait::index_space;
 using plait::parallel_options;
 
+double quotient(std::size_t i, std::size_t j) {
+    return static_cast<double>(i + 1) / static_cast<double>(j + 3);
+}
+double quotient_of_three(std::size_t i, std::size_t j, std::size_t k) { return quotient(i + j, k); }
+double third_of(std::size_t i) { return static_cast<double>(i) / 3; }
 double root_of(double x) { return std::sqrt(x); }
 std::size_t product(std::size_t i, std::size_t j, std::size_t k) { return i * j * k; }
 std::size_t larger(std::size_t a, std::size_t b) { return a < b ? b : a; }
@@ -119,6 +128,65 @@ TEST(ParallelElsewhere, ADeterministicSumHasTheBitsThatThreadsGive) {
                       plait::transform_reduce(ex, v, 0.0, std::plus<>{}, root_of, {.deterministic = true})),
                   std::bit_cast<std::uint64_t>(roots));
     });
+}
+
+TEST(ParallelElsewhere, ADeterministicSumOverASpaceHasTheBitsThatThreadsGive) {
+    plait::serial serial;
+    constexpr parallel_options options{.deterministic = true};
+    const auto sums = [&](auto& ex) {
+        const auto object = [](std::size_t i, std::size_t j) { return quotient(i, j); };
+        return std::array{
+            plait::transform_reduce(ex, index_space{20'000}, 0.0, std::plus<>{}, third_of, options),
+            plait::transform_reduce(ex, index_space{150, 100}, 0.0, std::plus<>{}, object, options),
+            plait::transform_reduce(ex, index_space{150, 100}, 0.0, std::plus<>{}, quotient, options),
+            plait::transform_reduce(ex, index_space{30, 20, 25}, 0.0, std::plus<>{}, quotient_of_three,
+                                    options)};
+    };
+    const auto here = sums(serial);
+    on_each([&](auto& ex) {
+        const auto there = sums(ex);
+        for (std::size_t i = 0; i < here.size(); ++i)
+            EXPECT_EQ(std::bit_cast<std::uint64_t>(there[i]), std::bit_cast<std::uint64_t>(here[i])) << i;
+    });
+}
+
+TEST(ParallelElsewhere, TheFirstFailureOfAnInvokeStopsTheOthers) {
+    auto ex = plait::any_executor::make("threads", {.workers = 2});
+    EXPECT_THROW(plait::invoke(
+                     ex,
+                     [] {
+                         while (!plait::this_task::stop_token().stop_requested()) std::this_thread::yield();
+                     },
+                     []() -> int { throw std::out_of_range{"two"}; }),
+                 std::out_of_range);
+}
+
+void wait_for(const plait::process_event& event) { event.wait_blocking(); }
+
+/// Tells when it is sent along.
+struct told {
+    int answer = 1;
+    template <class Archive>
+    void serialize(Archive& archive) {
+        archive(answer);
+        sent = true;
+        sent.notify_one();
+    }
+    int operator()() const { return answer; }
+    static inline std::atomic<bool> sent{false};
+};
+
+TEST(ParallelElsewhere, OfACancelledCallersInvokeNothingBeginsAnyMore) {
+    plait::thread_pool callers{{.workers = 1}};
+    plait::process_pool pool{{.workers = 1}};
+    const plait::process_event over;
+    auto held = pool.submit(wait_for, over); // until the caller has ended
+    auto caller = callers.submit([&] { plait::invoke(pool, [] { return 0; }, told{}); });
+    told::sent.wait(false);
+    caller.cancel();
+    EXPECT_THROW(caller.get(), plait::cancelled);
+    over.set();
+    held.get();
 }
 
 TEST(ParallelElsewhere, InvokeRunsFunctionsThere) {

@@ -71,6 +71,67 @@ TYPED_TEST(ParallelFailure, EveryExecutorLearnsOfACancelledCaller) {
     EXPECT_TRUE(plait::test::throws_cancelled(caller));
 }
 
+TYPED_TEST(ParallelFailure, OfTheOthersEndsThemToo) {
+    std::vector<int> items(10'000);
+    const auto fails = [](int, int) -> int { throw failure{1}; };
+    const auto sum = [](int a, int b) { return a + b; };
+    EXPECT_THROW(plait::reduce(this->ex, items, 0, fails), failure);
+    EXPECT_THROW(plait::transform_reduce(this->ex, items, 0, sum, [](int) -> int { throw failure{2}; }),
+                 failure);
+    EXPECT_THROW(plait::inclusive_scan(this->ex, items, items, fails), failure);
+    EXPECT_THROW(plait::sort(this->ex, items, [](int, int) -> bool { throw failure{3}; }), failure);
+    EXPECT_THROW(plait::invoke(this->ex, [] { return 1; }, [] { throw failure{4}; }), failure);
+    EXPECT_EQ(plait::reduce(this->ex, std::vector{1, 2}), 3);
+}
+
+// What is called, again and again, cancels the caller, whoever it runs for, at its first call.
+TYPED_TEST(ParallelFailure, TheOthersLearnOfACancelledCallerToo) {
+    plait::thread_pool callers{{.workers = 1}};
+    const auto learns = [&](auto algorithm) {
+        std::latch known{1};
+        plait::future<void> caller;
+        std::atomic<bool> first{true};
+        const auto stop_caller = [&] {
+            if (!first.exchange(false)) return;
+            known.wait();
+            caller.cancel();
+        };
+        caller = callers.submit([&] { algorithm(this->ex, stop_caller); });
+        known.count_down();
+        return plait::test::throws_cancelled(caller);
+    };
+    EXPECT_TRUE(learns([](auto& on, auto& stop_caller) {
+        plait::transform_reduce(on, index_space{1'000'000'000'000}, std::size_t{0}, std::plus<>{},
+                                [&](std::size_t i) {
+                                    stop_caller();
+                                    return i;
+                                });
+    }));
+    std::vector<int> items(1'000'000);
+    EXPECT_TRUE(learns([&](auto& on, auto& stop_caller) {
+        plait::inclusive_scan(on, items, items, [&](int a, int) {
+            stop_caller();
+            return a;
+        });
+    }));
+    EXPECT_TRUE(learns([](auto& on, auto& stop_caller) {
+        const auto until_stopped = [&] {
+            stop_caller();
+            while (!plait::this_task::stop_token().stop_requested()) std::this_thread::yield();
+            plait::this_task::checkpoint();
+        };
+        plait::invoke(on, until_stopped, until_stopped);
+    }));
+}
+
+TYPED_TEST(ParallelFailure, InvokeGivesEachResultInItsPlace) {
+    auto [number, nothing, text] =
+        plait::invoke(this->ex, [] { return 7; }, [] {}, [] { return std::string{"seven"}; });
+    static_assert(std::is_same_v<decltype(nothing), std::monostate>);
+    EXPECT_EQ(number, 7);
+    EXPECT_EQ(text, "seven");
+}
+
 TEST(Parallel, FurtherFailuresGoToTheUnhandledHandler) {
     plait::test::unheard unheard;
     plait::thread_pool pool{{.workers = 2, .on_unhandled = unheard.handler()}};

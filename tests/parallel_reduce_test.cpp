@@ -69,8 +69,8 @@ TEST(ParallelReduce, AddsUpOnEveryExecutor) {
     adds_up(loops);
 }
 
-TEST(ParallelReduce, SpacesOfMoreDimensionsAreReducedWhole) {
-    plait::thread_pool pool{{.workers = 2}};
+template <class E>
+void reduces_spaces_whole(E& ex) {
     const auto two = [](std::size_t i, std::size_t j) { return 100 * i + j; };
     const auto three = [](std::size_t i, std::size_t j, std::size_t k) { return 10'000 * i + 100 * j + k; };
     std::size_t expected = 0;
@@ -82,12 +82,23 @@ TEST(ParallelReduce, SpacesOfMoreDimensionsAreReducedWhole) {
         }
     for (const parallel_options& options : all_options) {
         EXPECT_EQ(
-            plait::transform_reduce(pool, index_space{37, 53}, std::size_t{0}, std::plus<>{}, two, options),
+            plait::transform_reduce(ex, index_space{37, 53}, std::size_t{0}, std::plus<>{}, two, options),
             expected);
-        EXPECT_EQ(plait::transform_reduce(pool, index_space{37, 53, 11}, std::size_t{0}, std::plus<>{}, three,
+        EXPECT_EQ(plait::transform_reduce(ex, index_space{37, 53, 11}, std::size_t{0}, std::plus<>{}, three,
                                           options),
                   deep);
     }
+}
+
+TEST(ParallelReduce, SpacesOfMoreDimensionsAreReducedWholeOnEveryExecutor) {
+    plait::thread_pool pool{{.workers = 2}};
+    reduces_spaces_whole(pool);
+    plait::serial serial;
+    reduces_spaces_whole(serial);
+    plait::event_loop loop;
+    reduces_spaces_whole(loop);
+    plait::loop_pool loops{{.workers = 2}};
+    reduces_spaces_whole(loops);
 }
 
 TEST(ParallelReduce, ADeterministicSumHasTheSameBitsOnAnyNumberOfWorkers) {
@@ -170,6 +181,10 @@ TEST(ParallelScan, GivesTheSumsUpToEachItem) {
     }
     plait::serial serial;
     scans(serial);
+    plait::event_loop loop;
+    scans(loop);
+    plait::loop_pool loops{{.workers = 2}};
+    scans(loops);
 }
 
 TEST(ParallelScan, KeepsTheOrderAndTheBits) {

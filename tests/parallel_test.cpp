@@ -90,8 +90,8 @@ TEST(Parallel, ForEachChangesARangeInPlace) {
     EXPECT_EQ(std::count(bits.begin(), bits.end(), true), 100);
 }
 
-TEST(Parallel, SpacesOfTwoAndThreeDimensionsAreVisitedWhole) {
-    plait::thread_pool pool{{.workers = 2}};
+template <class E>
+void visits_spaces_whole(E& ex) {
     for (const auto& [a, b, c] :
          {std::array{0, 5, 3}, {1, 1, 1}, {3, 0, 2}, {7, 11, 13}, {100, 1, 3}, {1, 1, 1000}}) {
         const auto rows = static_cast<std::size_t>(a);
@@ -100,7 +100,7 @@ TEST(Parallel, SpacesOfTwoAndThreeDimensionsAreVisitedWhole) {
         for (const parallel_options& options : all_options) {
             visits flat{rows * columns};
             plait::for_each(
-                pool, index_space{a, b},
+                ex, index_space{a, b},
                 [&](std::size_t i, std::size_t j) {
                     ASSERT_TRUE(i < rows && j < columns);
                     flat(i * columns + j);
@@ -109,7 +109,7 @@ TEST(Parallel, SpacesOfTwoAndThreeDimensionsAreVisitedWhole) {
             ASSERT_TRUE(flat.each_once());
             visits deep{rows * columns * depth};
             plait::for_each(
-                pool, index_space{a, b, c},
+                ex, index_space{a, b, c},
                 [&](std::size_t i, std::size_t j, std::size_t k) {
                     ASSERT_TRUE(i < rows && j < columns && k < depth);
                     deep((i * columns + j) * depth + k);
@@ -118,6 +118,17 @@ TEST(Parallel, SpacesOfTwoAndThreeDimensionsAreVisitedWhole) {
             ASSERT_TRUE(deep.each_once());
         }
     }
+}
+
+TEST(Parallel, SpacesOfTwoAndThreeDimensionsAreVisitedWholeOnEveryExecutor) {
+    plait::thread_pool pool{{.workers = 2}};
+    visits_spaces_whole(pool);
+    plait::serial serial;
+    visits_spaces_whole(serial);
+    plait::event_loop loop;
+    visits_spaces_whole(loop);
+    plait::loop_pool loops{{.workers = 2}};
+    visits_spaces_whole(loops);
 }
 
 TEST(Parallel, AnIndexSpaceThatCannotBeIsRefused) {

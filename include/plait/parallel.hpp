@@ -73,7 +73,8 @@ index_space(N...) -> index_space<sizeof...(N)>;
 /// this. Where the executor is itself a loop, the items run a millisecond at a time, between its other tasks.
 ///
 /// On process pools, and an `any_executor`, `fn` and the items must be sendable, and `fn` gets copies: what
-/// would change items in place does not compile there.
+/// takes an item by reference, to change it in place, does not compile there (of a generic `auto&&` nobody can
+/// tell: it changes the copy).
 ///
 /// Threads:       `fn` is called on several threads at once, each item once, in no order.
 /// Cancellation:  if the calling task is stopped, no further items are handed out, the scopes in which `fn`
@@ -149,7 +150,9 @@ void sort(E& ex, R&& range, Less less = {}, Projection projection = {});
 ///     auto [index, names] = plait::invoke(pool, [&] { return build_index(left); },
 ///                                              [&] { return find_names(text); });
 ///
-/// Threads, cancellation, errors: as for_each.
+/// Threads, cancellation, errors: as for_each. On process pools, and an `any_executor`, each function is a
+/// task: the first that fails, and whoever stops the caller, cancels the others; in a process what has begun
+/// goes on all the same.
 template <executor E, class... F>
     requires(std::invocable<F&> && ...)
 auto invoke(E& ex, F&&... functions);

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <array>
+#include <plait/detail/arrivals.hpp>
 #include <plait/detail/parallel_fold.hpp>
+#include <plait/future.hpp>
 #include <plait/parallel.hpp>
 #include <plait/this_task.hpp>
 
@@ -97,6 +99,8 @@ namespace sent {
 /// What a worker does to a piece of a reduction, sent along as a value.
 template <class T, class Combine, class Transform>
 struct folder {
+    using sent_parts = std::tuple<Combine, Transform>; // what has to be sendable
+
     [[no_unique_address]] Combine combine;
     [[no_unique_address]] Transform transform;
 
@@ -151,15 +155,22 @@ T combine_pieces(Results&& results, T init, Combine& combine, bool deterministic
     return combine_parts(parts, std::move(init), combine, deterministic);
 }
 
+/// Values of Items, in the order of the items: folded as those would be where they are, chain by chain.
+template <class Items, class Value>
+struct values_of : source_of<std::vector<Value>&> {
+    explicit values_of(std::vector<Value>& values) : source_of<std::vector<Value>&>{values} {}
+    static constexpr bool random_access = source_of<Items&>::random_access;
+};
+
 /// `results` gives each item's value: they are combined here, in the same pieces.
-template <class T, class Results, class Combine>
+template <class Items, class T, class Results, class Combine>
 T combine_items(Results&& results, std::size_t size, T init, Combine& combine, bool deterministic) {
     using value = std::remove_cvref_t<decltype(*results.begin())>;
     std::vector<std::optional<T>> parts;
     std::vector<value> piece;
     as_it_is same;
     const auto end_piece = [&] {
-        parts.emplace_back(fold<T>(source_of<std::vector<value>&>{piece}, 0, piece.size(), combine, same));
+        parts.emplace_back(fold<T>(values_of<Items, value>{piece}, 0, piece.size(), combine, same));
         piece.clear();
     };
     for (auto&& item : results) {
@@ -200,36 +211,50 @@ T transform_reduce_elsewhere(E& ex, Items& items, T init, Combine& combine, Tran
         const map_options how{.window = 4 * workers * size, .chunk = size};
         if constexpr (is_index_space<std::remove_cvref_t<Items>>) {
             return [&]<std::size_t... I>(std::index_sequence<I...>) {
-                return combine_items<T>(ex.map(transform, coordinates<I>(items)..., how), size,
-                                        std::move(init), combine, options.deterministic);
+                return combine_items<Items, T>(ex.map(transform, coordinates<I>(items)..., how), size,
+                                               std::move(init), combine, options.deterministic);
             }(std::make_index_sequence<std::tuple_size_v<std::remove_cvref_t<decltype(items.extents())>>>{});
         } else {
-            return combine_items<T>(ex.map(transform, items, how), size, std::move(init), combine,
-                                    options.deterministic);
+            return combine_items<Items, T>(ex.map(transform, items, how), size, std::move(init), combine,
+                                           options.deterministic);
         }
     }
 }
 
-/// Each function is a task; all are waited for, and the first failure in their order is thrown.
+template <class T, class Result>
+void read_into(future<T>& from, std::optional<Result>& to) {
+    if constexpr (std::is_void_v<T>) {
+        from.get();
+        to.emplace();
+    } else {
+        to.emplace(from.get());
+    }
+}
+
+/// Each function is a task. The first that fails, and whoever stops the caller, cancels the others; all are waited for.
 template <class E, class Results, class... F>
 void invoke_elsewhere(E& ex, Results& results, F&&... functions) {
     this_task::checkpoint();
-    auto futures = std::tuple{ex.submit(std::forward<F>(functions))...};
-    std::exception_ptr failure;
-    const auto settle = [&failure](auto& pending, auto& result) {
-        auto outcome = pending.get_outcome();
-        if (!outcome) {
-            if (!failure) failure = outcome.error();
-        } else if constexpr (std::is_void_v<typename decltype(outcome)::value_type>) {
-            result.emplace();
-        } else {
-            result.emplace(*std::move(outcome));
-        }
-    };
+    auto futures = std::tuple<future<kept_result_t<F&>>...>{ex.submit(std::forward<F>(functions))...};
+    const auto cancel_all = [&futures] { std::apply([](auto&... f) { (f.cancel(), ...); }, futures); };
     [&]<std::size_t... I>(std::index_sequence<I...>) {
-        (settle(std::get<I>(futures), std::get<I>(results)), ...);
+        std::size_t failed = arrivals::nothing;
+        {
+            const stop_callback stopped{this_task::stop_token(), cancel_all};
+            arrivals ended;
+            (ended.add(future_access::state(std::get<I>(futures)), I), ...);
+            while (ended.pending() != 0) {
+                const std::size_t i = ended.next(time_point::max());
+                if (failed != arrivals::nothing) continue;
+                if (((i == I && future_access::state(std::get<I>(futures)).failed()) || ...)) {
+                    failed = i;
+                    cancel_all();
+                }
+            }
+        }
+        ((failed == I ? static_cast<void>(std::get<I>(futures).get()) : void()), ...); // throws
+        ((read_into(std::get<I>(futures), std::get<I>(results))), ...);
     }(std::index_sequence_for<F...>{});
-    if (failure) std::rethrow_exception(failure);
 }
 
 } // namespace plait::detail

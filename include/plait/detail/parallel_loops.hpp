@@ -117,6 +117,9 @@ void for_each(E& ex, Items&& items, F&& fn, parallel_options options) {
 template <executor E, detail::parallel_items Items, class T, class Combine, class Transform>
 T transform_reduce(E& ex, Items&& items, T init, Combine combine, Transform transform,
                    parallel_options options) {
+    static_assert(
+        !detail::is_task<typename detail::source_of<Items>::template result_of<Transform>>,
+        "plait: transform_reduce calls functions; for coroutines there are gather, with .limit, and map");
     if constexpr (!detail::runs_here<E>) {
         return detail::transform_reduce_elsewhere(ex, items, std::move(init), combine, transform, options);
     } else {
@@ -161,6 +164,8 @@ void inclusive_scan(E& ex, In&& in, Out&& out, Combine combine, parallel_options
 template <executor E, class... F>
     requires(std::invocable<F&> && ...)
 auto invoke(E& ex, F&&... functions) {
+    static_assert(!(detail::is_task<std::invoke_result_t<F&>> || ...),
+                  "plait: invoke calls functions; for coroutines there is gather");
     std::tuple<std::optional<detail::invoked<detail::kept_result_t<F&>>>...> results;
     if constexpr (!detail::runs_here<E>) {
         detail::invoke_elsewhere(ex, results, std::forward<F>(functions)...);

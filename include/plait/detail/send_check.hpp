@@ -75,12 +75,18 @@ template <class F>
 inline constexpr bool is_function_pointer =
     std::is_pointer_v<F> && std::is_function_v<std::remove_pointer_t<F>>;
 
+/// A function object of plait's that takes others along: it is told from theirs, by its `sent_parts`, a tuple.
+template <class... Parts>
+consteval bool check_parts(std::type_identity<std::tuple<Parts...>>);
+
 template <class F>
 consteval bool check_callable() {
     constexpr bool simple = is_function_pointer<F> || std::is_member_function_pointer_v<F> ||
                             (std::is_empty_v<F> && std::is_trivially_copyable_v<F>);
     if constexpr (simple) {
         return true;
+    } else if constexpr (requires { typename F::sent_parts; }) {
+        return check_parts(std::type_identity<typename F::sent_parts>{});
     } else {
         static_assert(!is_closure<F>(),
                       "plait: this lambda captures; pass the values as arguments of submit, or write a "
@@ -96,6 +102,11 @@ consteval bool check_callable() {
             return false;
         }
     }
+}
+
+template <class... Parts>
+consteval bool check_parts(std::type_identity<std::tuple<Parts...>>) {
+    return (check_callable<Parts>() && ...);
 }
 
 template <std::size_t... I, class... Args>
