@@ -14,8 +14,9 @@ namespace plait {
 ///
 /// Threads:       any member from any thread.
 /// Order:         what happened before anybody arrived is visible to all of that round: the barrier's own
-///                lock word is released by each and acquired by the last, who wakes them. Fairness: the first
-///                n that come make a round; who comes later joins the next one.
+///                lock word is released by each and acquired by the last, who wakes the others: it
+///                releases the word of each one's wait, which that one acquires. Fairness: the first n
+///                that come make a round; who comes later joins the next one.
 /// Cancellation:  a cancelled wait no longer counts, and breaks nothing: the round waits for another one
 ///                (tests Y12, C20).
 /// Errors:        n = 0 throws invalid_argument.

@@ -15,9 +15,11 @@ namespace plait {
 ///     co_await changed.wait(lock, [&] { return open; }); // locked again when it goes on
 ///
 /// Threads:       any member from any thread; notify with the mutex locked or not.
-/// Order:         by the mutex: what a task did before it unlocked is visible to who is woken and locks.
-///                Fairness: notify_one wakes the one that has waited longest; then it queues for the mutex as
-///                others do.
+/// Order:         what happened before a notification is visible after the wait that it ends: the word of
+///                that wait is released by the one and acquired by the other. What happened under the
+///                mutex is visible by the mutex's own words, since it is locked again. Fairness:
+///                notify_one wakes the one that has waited longest; then it queues for the mutex as others
+///                do.
 /// Cancellation:  the wait ends with `cancelled`, **and the mutex is locked again all the same**: that part
 ///                is not cancellable, so that the guard is right. A notification is never used up by a wait
 ///                that was cancelled (test C20).

@@ -11,10 +11,10 @@ namespace plait {
 ///     co_await ready.wait(); // at once if it is set
 ///
 /// Threads:       any member from any thread.
-/// Order:         what happened before `set` is visible after the wait that it ends, and to who sees it set:
-///                the event's own lock word is released by the one and acquired by the other. Fairness: `set`
-///                wakes all that wait at that moment, in the order in which they came, even if `reset`
-///                follows at once.
+/// Order:         what happened before `set` is visible after the wait that it ends, and to who sees it
+///                set: the event's own lock word is released by the one and acquired by who comes later;
+///                for who waited already, the word of that wait. Fairness: `set` wakes all that wait at
+///                that moment, in the order in which they came, even if `reset` follows at once.
 /// Cancellation:  a cancelled wait leaves the queue; nothing else changes (tests Y11, C20).
 /// Errors:        none; setting twice is harmless.
 /// Cost:          as async_mutex; `set` a resumption for each that waits.

@@ -14,9 +14,10 @@ namespace plait {
 ///     co_await parts.wait(); // at once: it is at zero
 ///
 /// Threads:       any member from any thread.
-/// Order:         what happened before each `count_down` is visible after `wait`: the latch's own lock word
-///                is released by the ones and acquired by the other. Fairness: all that wait are woken, in
-///                the order in which they came.
+/// Order:         what happened before each `count_down` is visible after `wait`: the latch's own lock
+///                word is released by each, and acquired by the last, and by who comes later; for who
+///                waited already, the last one releases the word of that wait. Fairness: all that wait are
+///                woken, in the order in which they came.
 /// Cancellation:  a cancelled wait leaves the queue; the count is as it was (tests Y13, C20).
 /// Errors:        below zero, at the start too: invalid_argument, and the count is as it was.
 /// Cost:          as async_event.

@@ -19,9 +19,10 @@ class lock_awaiter;
 ///     }
 ///
 /// Threads:       any member from any thread; it may be unlocked on another thread than it was locked on.
-/// Order:         what happened before an unlock is visible after the next lock: the mutex's own lock word is
-///                released by the one and acquired by the other. Fairness: first come, first served: an
-///                unlock hands it over to the first one that waits, and nobody who comes later can overtake.
+/// Order:         what happened before an unlock is visible after the next lock: the mutex's own lock word
+///                is released by the one and acquired by the other, or, if that had to wait, the word of
+///                its wait, in which it is handed over. Fairness: first come, first served: an unlock
+///                hands it over to the first one that waits, and nobody who comes later can overtake.
 /// Cancellation:  a cancelled wait has not locked, and leaves the queue; a lock that was handed over before
 ///                the cancellation is held by the guard that is returned (tests Y8, C20).
 /// Errors:        unlocking what is not locked throws logic_error.

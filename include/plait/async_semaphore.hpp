@@ -18,10 +18,11 @@ class permit_awaiter;
 ///     co_await work(1); // at most eight are here
 ///
 /// Threads:       any member from any thread.
-/// Order:         what happened before a permit was given back is visible to who gets it: the semaphore's own
-///                lock word is released by the one and acquired by the other. Fairness: first come, first
-///                served: a permit that is given back goes to the first one that waits, and no newcomer
-///                overtakes it.
+/// Order:         what happened before a permit was given back is visible to who gets it: the semaphore's
+///                own lock word is released by the one and acquired by the other, or, if that had to wait,
+///                the word of its wait, in which it is handed over. Fairness: first come, first served: a
+///                permit that is given back goes to the first one that waits, and no newcomer overtakes
+///                it.
 /// Cancellation:  a cancelled wait leaves the queue and takes no permit; the next one gets it. A permit that
 ///                was handed over before the cancellation is returned (tests Y10, C20).
 /// Errors:        a negative number throws invalid_argument.

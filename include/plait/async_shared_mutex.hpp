@@ -22,8 +22,9 @@ class shared_awaiter;
 ///     auto writing = co_await table.lock();
 ///
 /// Threads:       any member from any thread.
-/// Order:         what happened before an unlock is visible after the next lock of the other kind, or of any
-///                that writes: the mutex's own lock word is released by the one and acquired by the other.
+/// Order:         what happened before an unlock is visible after the next lock of the other kind, or of
+///                any that writes: the mutex's own lock word is released by the one and acquired by the
+///                other, or, if that had to wait, the word of its wait, in which it is handed over.
 ///                Fairness: first come, first served: who reads waits behind a writer that waits, so that
 ///                neither kind starves; readers that stand next to each other in the queue go in together.
 /// Cancellation:  a cancelled wait has locked nothing, and leaves the queue; those behind it go in if they

@@ -110,11 +110,16 @@ class receiving_end {
 /// T:             an object that moves without throwing.
 /// Threads:       any member from any thread. Destroy it when nobody waits or is inside of a member any more;
 ///                those that use it by handles do not count.
-/// Order:         first in, first out per sender. What happened before `send` is visible after its `receive`:
-///                the sender publishes the slot with release, the receiver finds it with acquire. What
-///                happened before `close` is visible to who sees the end. Fairness: those who wait at an end
-///                are served in the order in which they came; who comes just when a slot changes hands may be
-///                faster. A task that never has to wait gives way after 128 awaits (test C28).
+/// Order:         first in, first out per sender. What happened before `send` is visible after its
+///                `receive`: the sender publishes the slot's stamp with release, the receiver finds it
+///                with acquire. So is what happened before a `receive` after the `send` that gets its
+///                slot. Who had to wait is served by another, who has seen that stamp, and releases the
+///                word of the wait, or of the sleeping thread, which the one that waited acquires. What
+///                happened before `close` is visible to a receiver that sees the end, to who was woken by
+///                it, and after `closed()` (the mark in the tail: release, acquire); not to a `send` that
+///                finds it closed. Fairness: those who wait at an end are served in the order in which
+///                they came; who comes just when a slot changes hands may be faster. A task that never has
+///                to wait gives way after 128 awaits (test C28).
 /// Cancellation:  a cancelled `send` has not sent, and its item is untouched; a cancelled `receive` has taken
 ///                nothing, and what it would have got goes to the next (tests Y4, Y5). What was handed over
 ///                before the cancellation is delivered. The blocking forms are not cancellable.

@@ -63,6 +63,7 @@ class yielding {
 /// It may have no end. It cannot `co_await`; that is async_generator's.
 ///
 /// Threads:       one at a time; where it is incremented it runs.
+/// Order:         that of the calling thread; whoever hands it to another one sees to the rest.
 /// Cancellation:  none: it waits for nothing. Destroyed before its end, it destroys its variables.
 /// Errors:        what the coroutine throws comes out of `begin` or `++`, and it is at its end.
 /// Cost:          one frame, recycled per thread; a resumption for each item. An item given as an lvalue is
@@ -133,6 +134,11 @@ class [[nodiscard]] generator {
 ///     while (const std::size_t* size = co_await each.next()) use(*size);
 ///
 /// Threads:       one consumer at a time; it runs as a part of the task that awaits `next`.
+/// Order:         what the consumer did before `next` is visible to the coroutine behind its `co_yield`,
+///                and what that did before the next one after the `next`: they take turns within one task,
+///                and where a wait inside goes on on another thread, the queue that it was posted to has
+///                released all of it. With a consumer that is no task of plait's `meeting_` is released by
+///                who comes first, its suspension or the `co_yield`, and acquired by the other.
 /// Cancellation:  a wait inside throws `cancelled`, which comes out of `next`, and it is at its end (test
 ///                C20). Destroyed before its end, but not while it is awaited, it destroys its variables.
 /// Errors:        what the coroutine throws comes out of `next`, and it is at its end.

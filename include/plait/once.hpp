@@ -13,8 +13,9 @@ namespace plait {
 ///     co_await opened.call([] { open_database(); }); // a function, or a coroutine that may await
 ///
 /// Threads:       any member from any thread.
-/// Order:         what `fn` did is visible after every `call`: `done_` is released by the one that ran it and
-///                acquired by the others. Fairness: if `fn` fails, the first one that waits runs its own.
+/// Order:         what `fn` did is visible after every `call`: `done_` is released by the one that ran it
+///                and acquired by who comes later; who waited meanwhile has it from the mutex. Fairness:
+///                if `fn` fails, the first one that waits runs its own.
 /// Cancellation:  of one that waits: it leaves the queue. Of the one that runs `fn`: passed on to `fn`, and
 ///                if that ends with `cancelled` it was not done, and the next one's turn comes (test C20).
 /// Errors:        what `fn` throws comes out of its own `call` alone.

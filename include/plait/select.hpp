@@ -25,6 +25,8 @@ using selected = std::variant<typename Cases::case_value...>;
 /// Threads:       as the channels'. Fairness: begins with another case each time, so that none starves the
 ///                others. Where others wait at the same end of a channel it competes with them: it is told
 ///                that there is something, and may find it gone.
+/// Order:         as the channels', by the slot's stamp, for the one send or receive that was done, also
+///                after a wait: who is told tries again. Nothing is promised of the others.
 /// Cancellation:  nothing was sent, nothing was taken (test Y4); so with `timeout(d, select(...))`.
 /// Errors:        closed_error if it comes to a `send` whose channel is closed.
 /// Cost:          one frame; a lock for each case, if it has to wait.

@@ -13,8 +13,10 @@ constinit std::atomic<std::uint64_t> stops_until_now{0};
 
 bool context::disarm(waiter& w) noexcept {
     std::uintptr_t s = reinterpret_cast<std::uintptr_t>(&w);
+    // acquire, if it fails: stopped by now, and the canceller is through with W before that goes.
     if (slot_.compare_exchange(s, word_idle, order::acq_rel, order::acquire)) return true;
-    // Only a canceller can have changed it: held, or stopped by now.
+    // Only a canceller can have changed it: held, or stopped by now. release: pairs with release(), so that
+    // what ended the wait comes before its post.
     if (s == word_held && slot_.compare_exchange(s, word_parked, order::acq_rel, order::acquire))
         return false;
     return true;
@@ -32,6 +34,7 @@ void context::check() const {
 
 // Takes the scope into "stopped": returns W, now held, if it was suspended.
 waiter* context::hold(bool& newly) noexcept {
+    // acquire, of the last look: pairs with arm(), W is whole. release: pairs with stopped().
     std::uintptr_t s = slot_.load(order::acquire);
     for (;;) {
         newly = s == word_idle || s > word_parked;
@@ -46,7 +49,10 @@ waiter* context::hold(bool& newly) noexcept {
 void context::release(waiter& w, bool post) noexcept {
     worker& to = *home; // W's task is suspended until somebody posts it, so home stands still
     std::uintptr_t s = word_held;
+    // release: pairs with disarm(), after which W may be gone. acquire, if it fails: with disarm() too, which
+    // has parked it.
     if (!slot_.compare_exchange(s, word_stopped, order::acq_rel, order::acquire)) {
+        // release: who sees this in place of the exchange in hold() sees as much.
         slot_.store(word_stopped, order::release);
         post = true;
     }

@@ -28,6 +28,7 @@ class inbox {
     /// Consumer: nothing there, going to sleep. False: there is something.
     bool try_sleep() noexcept {
         std::uintptr_t expected = 0;
+        // release: pairs with push(): who wakes us sees what we did before.
         return head_.compare_exchange(expected, sleeping, order::acq_rel, order::relaxed);
     }
 
@@ -44,6 +45,8 @@ class inbox {
 
     /// Consumer, awake: everything pushed so far, first in first; null if nothing.
     Node* take() noexcept {
+        // relaxed: what is overlooked here try_sleep() finds. acquire: pairs with push(), the nodes are
+        // whole; all of them, since each push is a read-modify-write.
         if (head_.load(order::relaxed) == 0) return nullptr;
         const std::uintptr_t head = head_.exchange(0, order::acquire);
         Node* reversed = nullptr;

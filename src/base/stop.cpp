@@ -21,7 +21,7 @@ void stop_callback_node::add_to(context& scope) noexcept {
             return;
         }
     }
-    phase_.store(done, order::relaxed);
+    phase_.store(done, order::relaxed); // nobody else knows of it
     call_(*this);
 }
 
@@ -29,6 +29,7 @@ void stop_callback_node::remove() noexcept {
     if (!scope_) return;
     {
         const spin_guard guard{scope_->callbacks_lock_};
+        // relaxed: what is looked for here is stored under the lock.
         if (phase_.load(order::relaxed) == linked) {
             (previous_ ? previous_->next_ : scope_->callbacks_) = next_;
             if (next_) next_->previous_ = previous_;

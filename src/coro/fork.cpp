@@ -16,7 +16,7 @@ void fork_group::run_stolen(work& w) noexcept {
     f.base = e.forks->position();
     f.thief.store(e.forks, order::seq_cst); // release: with `base`
     g.call(f, e);
-    f.thief.store(nullptr, order::seq_cst); // see help_thieves()
+    f.thief.store(nullptr, order::seq_cst); // before whatever we push next: see help_thieves()
     // acq_rel: the owner sees what the fork did. It may go on at once, and the group be gone.
     const std::uint32_t* const word = g.ended_.address();
     if ((g.ended_.fetch_add(1, order::acq_rel) & sleeping) != 0) futex_wake(word);
@@ -62,9 +62,13 @@ void fork_group::skip(fork& f) noexcept {
 // in the thief's deque was pushed after the thief began our fork, and if that still runs when the entry has
 // been read, the entry was pushed by what it runs. The exchange in steal_if proves that it has not been taken
 // meanwhile, so the entry is still that one.
+//
+// That the second look at `thief` does not come too early is the deque's doing: who takes an entry has
+// acquired, with the deque's end, what the thief did before it pushed that, such as to say that our fork is
+// over.
 bool fork_group::help_thieves() noexcept {
     for (fork* f = newest_; f; f = f->older) {
-        fork_deque* const thief = f->thief.load(order::seq_cst);
+        fork_deque* const thief = f->thief.load(order::seq_cst); // acquire: with `base`
         if (!thief || thief == thread_->forks) continue;
         work* const w =
             thief->steal_if(f->base, [f, thief] { return f->thief.load(order::seq_cst) == thief; });
@@ -94,7 +98,7 @@ void fork_group::wait_for_thieves() noexcept {
             futex_wait(ended_.address(), now);
         break;
     }
-    ended_.store(0, order::relaxed);
+    ended_.store(0, order::relaxed); // ours again; the next thief learns of it by the deque
     pending_ = 0;
     while (fork* const f = newest_) {
         newest_ = f->older;

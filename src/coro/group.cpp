@@ -11,12 +11,14 @@ namespace plait::detail {
 
 void late_group_core::make(worker& home, context* body) noexcept {
     std::uint32_t expected = none;
+    // The exchange only decides who makes it; whoever uses it has seen `made`.
     if (state_.compare_exchange(expected, in_the_making, order::acquire, order::acquire)) {
         ::new (static_cast<void*>(&core_)) group_core{home};
         core_.body = body;
         state_.store(made, order::release); // with the core
         return;
     }
+    // acquire: pairs with that store.
     for (unsigned round = 0; state_.load(order::acquire) != made; ++round) system_policy::pause(round);
 }
 
@@ -36,7 +38,7 @@ bool group_core::add(job_core& child) {
         return false;
     }
     child.insert_before(live_);
-    members_.fetch_add(1, order::relaxed);
+    members_.fetch_add(1, order::relaxed); // we are in, so nobody is the last before it
     return true;
 }
 
@@ -83,6 +85,7 @@ void group_core::member_gone() noexcept {
 
 bool group_core::wait_with(work& last) noexcept {
     last_ = &last;
+    // release: whoever is the last one out sees `last_`. acquire: or that has been us, as in member_gone().
     if (members_.fetch_sub(1, order::acq_rel) != 1) return false;
     return true;
 }
@@ -90,6 +93,8 @@ bool group_core::wait_with(work& last) noexcept {
 context* group_core::next_to_stop(bool& began) noexcept {
     if (!began) {
         began = true;
+        // release: who sees it sees what it was stopped for. Not overlooked by a child that is being added:
+        // see add().
         stopping_.store(1, order::seq_cst);
         if (traversing_.exchange(1, order::acq_rel) != 0) {
             began = false; // somebody else is at it, and will finish
@@ -97,6 +102,7 @@ context* group_core::next_to_stop(bool& began) noexcept {
         }
         if (body) return body;
     }
+    // relaxed: ours, or that of another canceller, who has left it to us.
     if (traversing_.load(order::relaxed) == 2) return nullptr;
     job_core* found = nullptr;
     {

@@ -14,7 +14,7 @@ submitted::submitted(worker& owner, const submit_options& options) noexcept // N
     priority_ = static_cast<unsigned char>(options.priority);
     const context* const parent = task_scope(current());
     if (!parent && !options.name) return;
-    parent_ = parent ? parent->node->id.load(order::relaxed) : 0;
+    parent_ = parent ? parent->node->id.load(order::relaxed) : 0; // the running task's own
     deadline_ = parent ? parent->deadline : time_point::max();
     if (options.name) {
         name_ = options.name;
@@ -28,7 +28,7 @@ submitted::submitted(worker& owner, const submit_options& options) noexcept // N
 
 submitted::running::running(submitted& self) noexcept : thread_{current()}, outer_{thread_.scope} {
     home = &self.owner();
-    const std::uint64_t place = self.place_.load(order::relaxed);
+    const std::uint64_t place = self.place_.load(order::relaxed); // it came with the queue, or the future
     const bool more = (place & has_details) != 0;
     if (more) deadline = self.deadline_;
     if ((place & has_node) != 0) {
@@ -72,6 +72,8 @@ bool submitted::can_help() const noexcept {
     execution& e = current();
     if (e.worker != &owner() || owner().single_threaded()) return false;
     const context* const scope = task_scope(e);
+    // relaxed: parent_ was written before anybody could ask, and the running task's number is its own. One
+    // that has begun meanwhile is not to be claimed again: try_start() finds that.
     return scope && (place_.load(order::relaxed) & (has_details | is_scope)) == has_details &&
            scope->node->id.load(order::relaxed) == parent_;
 }

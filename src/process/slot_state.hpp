@@ -66,9 +66,11 @@ class basic_slot_state {
     void finish(std::uint32_t generation) noexcept {
         word_.exchange(word(generation, slot_phase::done), order::seq_cst);
     }
+    /// relaxed: the slot is the parent's, and only publish() gives it away again.
     void recycle(std::uint32_t generation) noexcept {
         word_.store(word(generation + 1, slot_phase::free), order::relaxed);
     }
+    /// relaxed: nobody is left on the other side.
     void bury(std::uint32_t generation) noexcept {
         word_.store(word(generation, slot_phase::lost), order::relaxed);
     }
@@ -100,6 +102,7 @@ class basic_park_word {
     /// seq_cst: pairs with take(). Either the waker sees us parked, or our second look sees what it
     /// published.
     void announce() noexcept { word_.store(parked, order::seq_cst); }
+    /// relaxed: who overlooks it wakes in vain.
     void retract() noexcept { word_.store(awake, order::relaxed); }
     bool is_parked() const noexcept { return word_.load(order::seq_cst) == parked; }
     /// True: the caller has to wake the waiter, and nobody else will.

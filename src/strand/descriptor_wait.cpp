@@ -42,7 +42,7 @@ class descriptor_watch {
             if (!e.fd) return errno;
             if (const int error = keeper_.try_watch(e.fd.get(), e)) return error;
             ++count_;
-            owners_.fetch_add(1, order::relaxed);
+            owners_.fetch_add(1, order::relaxed); // the wait has its own
         }
         return 0;
     }

@@ -16,15 +16,18 @@ engine::engine(const char* kind, unhandled_handler handler)
 }
 
 engine::~engine() {
+    // relaxed: the last owner sees it all.
     if (keeper_.load(std::memory_order_relaxed)) release_shared_keeper();
     engine_ended();
 }
 
 void engine::release_owner() noexcept {
+    // acq_rel: who deletes it sees what the other owners have done.
     if (owners_.fetch_sub(1, std::memory_order_acq_rel) == 1) delete this;
 }
 
 void engine::enter(std::uint32_t n) {
+    // acquire: who is refused sees what was done before close().
     const std::uint32_t before = live_.fetch_add(n * one, order::acq_rel);
     if (!(before & closed_bit)) return;
     leave(n);
@@ -54,11 +57,12 @@ void engine::left(std::uint32_t before, std::uint32_t n) noexcept {
     }
 }
 
+// release: pairs with enter() and closed().
 bool engine::close() noexcept { return !(live_.fetch_or(closed_bit, order::acq_rel) & closed_bit); }
 
 void engine::wait_idle() noexcept {
     for (;;) {
-        const std::uint32_t now = live_.load(order::acquire);
+        const std::uint32_t now = live_.load(order::acquire); // pairs with leave()
         if (now / one == 0) return;
         // Wake-up: the word itself changes to "closed, nobody in", so a wake between the load and the wait is
         // seen.
@@ -67,6 +71,8 @@ void engine::wait_idle() noexcept {
 }
 
 void engine::defer() noexcept {
+    // release: the last one out finds the flag, and what on_idle() needs with it. acquire: or that has been
+    // us, and on_idle() comes after all tasks. Who takes the flag back calls it.
     const std::uint32_t before = live_.fetch_or(deferred_bit, order::acq_rel);
     if (before / one == 0 && (live_.fetch_and(~deferred_bit, order::acq_rel) & deferred_bit)) on_idle();
 }
@@ -77,7 +83,8 @@ void engine::remember(job_core& root) noexcept {
         roots_.add(root);
     }
     // It was taken from the queue before cancel_pending(), and may come too late for stop_roots(). The flag
-    // is set before that takes the lock, so one of the two has seen the other.
+    // is set before that takes the lock, so one of the two has seen the other: it is the lock that orders
+    // them.
     if (cancelling_.load(order::acquire) != 0) root.stop();
 }
 
@@ -102,6 +109,7 @@ void engine::stop_roots() noexcept {
 }
 
 std::exception_ptr engine::refusal() const noexcept {
+    // acquire: pairs with initialize(), for cause_.
     return broken_.load(order::acquire) != 0 ? cause_ : cancelled_error();
 }
 
@@ -109,7 +117,7 @@ void engine::initialize(function<void()>& initializer) noexcept {
     constexpr int attempts = 3;
     if (!initializer) return;
     const std::lock_guard guard{initializer_mutex_};
-    if (broken_.load(order::relaxed) != 0) return;
+    if (broken_.load(order::relaxed) != 0) return; // written under this mutex
     for (int attempt = 1; attempt <= attempts; ++attempt) {
         try {
             return initializer();
@@ -122,12 +130,13 @@ void engine::initialize(function<void()>& initializer) noexcept {
             } catch (...) {
                 cause_ = std::current_exception();
             }
-            broken_.store(1, order::release);
+            broken_.store(1, order::release); // with cause_
         }
     }
 }
 
 worker& engine::keeper() {
+    // acquire: pairs with the store below, so that the keeper is seen whole. relaxed: under the mutex.
     if (worker* k = keeper_.load(std::memory_order_acquire)) return *k;
     const std::lock_guard guard{keeper_mutex_};
     worker* k = keeper_.load(std::memory_order_relaxed);

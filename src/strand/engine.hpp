@@ -62,6 +62,7 @@ class engine : public worker {
 
     bool idle() const noexcept { return (live_.load(order::acquire) >> 2) == 0; }
 
+    // relaxed: whoever adds an owner is one, or has the engine from one.
     void add_owner() noexcept { owners_.fetch_add(1, std::memory_order_relaxed); }
     void release_owner() noexcept;
 
@@ -83,17 +84,21 @@ class engine : public worker {
 
     const char* kind_;
     failure_handler_ptr failures_; // shared with futures whose tasks have failed
+    // Released by leave(), acquired by the last one out, wait_idle() and idle(): what tasks did comes before
+    // whatever follows their executor's end. closed: released by close(), acquired by who is refused.
+    // deferred: released by defer(), acquired by the last one out, who then calls on_idle(). Who enters hands
+    // nothing over: its task's queue does.
     atomic<std::uint32_t> live_{0};
     std::atomic<int> owners_{1};
     std::mutex roots_mutex_;
-    context_ring roots_;         // guarded by roots_mutex_, as the next
-    context_ring stopped_roots_; // those that stop_roots() has come to
-    atomic<std::uint32_t> cancelling_{0};
+    context_ring roots_;                  // guarded by roots_mutex_, as the next
+    context_ring stopped_roots_;          // those that stop_roots() has come to
+    atomic<std::uint32_t> cancelling_{0}; // the flag is all: see remember() for who has to see it
     std::mutex initializer_mutex_;
-    atomic<std::uint32_t> broken_{0};
-    std::exception_ptr cause_; // written once, before broken_
+    atomic<std::uint32_t> broken_{0}; // released with cause_, acquired by refusal()
+    std::exception_ptr cause_;        // written once, before broken_
     std::mutex keeper_mutex_;
-    std::atomic<worker*> keeper_{nullptr};
+    std::atomic<worker*> keeper_{nullptr}; // written under keeper_mutex_; released, as others look without it
 };
 
 /// The loop that keeps timers and descriptors for pools: one thread, alive while some engine has a share in

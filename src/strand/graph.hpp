@@ -125,6 +125,7 @@ struct graph_child final : context, pooled {
     graph_child(graph_run& r, graph_cell& c, worker& at) noexcept
         : run{r}, cell{c}, started_on{at}, end{*this} {}
 
+    // relaxed: it stands in the run's list, whose lock is held, so it has an owner.
     void keep() noexcept { owners.fetch_add(1, order::relaxed); }
     void let_go() noexcept {
         // acq_rel: the last one sees what the other has done.
@@ -179,8 +180,9 @@ class graph_run final : public waiter {
     }
 
     /// The scope too: nodes see a stop there before the canceller has come to ask for our children.
+    // acquire: as context::stopped(). make_child() asks under lock_, and that is what it relies on.
     bool stopping() const noexcept { return stopping_.load(order::acquire) != 0 || scope().stopped(); }
-    /// A node was left out, or failed.
+    /// A node was left out, or failed. relaxed: by a strand, which is counted out afterwards.
     void cut() noexcept { cut_.store(1, order::relaxed); }
     void fail(const std::exception_ptr& error, const graph_cell& cell) noexcept;
 

@@ -46,7 +46,7 @@ void graph_run::drop_child(graph_child& child) noexcept {
 
 // By a strand that has not been counted out, so this outlives it.
 void graph_run::fail(const std::exception_ptr& error, const graph_cell& cell) noexcept {
-    cut_.store(1, order::relaxed);
+    cut_.store(1, order::relaxed); // as cut()
     const bool by_stop = is_cancellation(error);
     bool first = false;
     {
@@ -63,7 +63,8 @@ void graph_run::fail(const std::exception_ptr& error, const graph_cell& cell) no
 }
 
 void graph_run::stop_children() noexcept {
-    // seq_cst: see make_child.
+    // Before the lock is taken, which is what make_child() relies on; the exchange decides who goes through
+    // them.
     if (stopping_.exchange(1, order::seq_cst) != 0) return;
     while (context* child = next_live()) child->stop();
 }

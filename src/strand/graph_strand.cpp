@@ -64,6 +64,7 @@ graph_cell& graph_strand::begin_start() noexcept {
     const std::size_t most = forks_ ? taken.size() : 1;
     do {
         graph_cell& cell = in_->next_start();
+        // relaxed: nothing leads to it, so nobody else begins it.
         if (in_->has_conditions()) cell.marks.fetch_or(graph_cell::busy, order::relaxed);
         taken[n++] = &cell;
     } while (n < most && in_->more_starts());
@@ -72,7 +73,8 @@ graph_cell& graph_strand::begin_start() noexcept {
     return *taken[0];
 }
 
-// While this strand is counted, so that nobody can find the count at zero.
+// While this strand is counted, so that nobody can find the count at zero. relaxed: whoever takes what is
+// queued, and counts it out, has seen by that that it was counted in.
 void graph_strand::queue(work& w) noexcept {
     if (ahead_ == 0) {
         in_->strands.fetch_add(portion, order::relaxed);
@@ -87,7 +89,8 @@ void graph_strand::hand_over(work& w) noexcept {
     if (!forks_ || !forks_->fork(w)) run_.post(w);
 }
 
-// The same.
+// The same. relaxed: this strand is still counted itself, and what it did it releases by its own count, or by
+// what goes on in its place.
 void graph_strand::stop_counting_ahead() noexcept {
     if (ahead_ != 0) in_->strands.fetch_sub(std::exchange(ahead_, 0), order::relaxed);
 }
@@ -209,7 +212,8 @@ bool graph_strand::count_down(graph_cell& cell) const noexcept {
     return true;
 }
 
-// A cell is one work, and can be in one queue; and a function need not expect to run twice at once.
+// A cell is one work, and can be in one queue; and a function need not expect to run twice at once. acquire:
+// pairs with after(), where it has ended.
 bool graph_strand::may_begin(graph_cell& cell) noexcept {
     if (!in_->has_conditions() || !(cell.marks.fetch_or(graph_cell::busy, order::acq_rel) & graph_cell::busy))
         return true;
@@ -270,8 +274,8 @@ graph_cell* graph_strand::begin_subgraph(graph_cell& cell, bool& ended) noexcept
     stop_counting_ahead();
     in_ = parts.release(); // the last strand in it deletes it
     in_->begin_starts();
-    in_->strands.store(1, order::relaxed);
-    return &begin_start(); // goes on in this thread
+    in_->strands.store(1, order::relaxed); // nobody else knows of it yet
+    return &begin_start();                 // goes on in this thread
 }
 
 graph_strand::how graph_strand::begin_coroutine(graph_cell& cell) noexcept {
@@ -293,6 +297,7 @@ graph_strand::how graph_strand::begin_coroutine(graph_cell& cell) noexcept {
 
 void graph_strand::child_ended(work& w) noexcept {
     graph_child& child = static_cast<graph_child::end_work&>(w).self;
+    // acq_rel: as in begin_coroutine().
     if (child.met.exchange(over, order::acq_rel) == starting) return; // it never suspended
     if (child.home != &child.started_on) {                            // resume_on had taken it elsewhere
         child.home = &child.started_on;

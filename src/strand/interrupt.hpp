@@ -16,7 +16,7 @@ class main_run_hook final : public completion {
     void fire() noexcept override {
         over_.store(1, order::release); // before the wake, or the loop would not see it and sleep again
         loop_.wake();
-        over_.store(2, order::release); // last: from here on this may go
+        over_.store(2, order::release); // last: from here on this may go; pairs with wait_gone()
     }
     bool over() const noexcept { return over_.load(order::acquire) != 0; }
     /// Before it goes, if it was hooked and is over.

@@ -46,7 +46,7 @@ class open_file {
 
     unique_fd fd_;
     std::string path_;
-    atomic<std::uint32_t> blocks_{0};
+    atomic<std::uint32_t> blocks_{0}; // a hint: who overlooks it asks once more
 };
 
 } // namespace detail

@@ -45,8 +45,9 @@ class stream final : public pooled {
     /// Ends all waits with closed_error, and the descriptor.
     void close() noexcept;
 
-    void add_owner() noexcept { owners_.fetch_add(1, order::relaxed); }
+    void add_owner() noexcept { owners_.fetch_add(1, order::relaxed); } // who adds one has one
     void release_owner() noexcept {
+        // acq_rel: the last one deletes what the others have used.
         if (owners_.fetch_sub(1, order::acq_rel) == 1) delete this;
     }
 
@@ -77,6 +78,7 @@ class stream final : public pooled {
     ~stream() = default;
     void ready(std::uint32_t events) noexcept;
     void detach() noexcept;
+    // As spin_guard: acquire pairs with the release of whoever held it before.
     bool try_lock() noexcept { return lock_.exchange(1, order::acquire) == 0; }
     void lock() noexcept {
         for (unsigned round = 0; !try_lock(); ++round) system_policy::pause(round);

@@ -167,7 +167,7 @@ class loop_engine final : public engine {
     timers timers_;
     // Of the last poll; 0: nobody has asked since, as when there are no timers.
     mutable time_point now_{};
-    atomic<std::uint64_t> resumes_{0};
+    atomic<std::uint64_t> resumes_{0}; // relaxed, as the next: the watchdog only compares what it sees
     atomic<std::uintptr_t> running_{0};
     nanoseconds slow_task_threshold_{0};
     std::uint64_t resumes_at_poll_ = 0;
@@ -175,8 +175,8 @@ class loop_engine final : public engine {
     // Of the batch in hand: what is still to be told. A task that is told may drive the loop itself.
     epoll_event* next_event_ = nullptr;
     epoll_event* end_of_events_ = nullptr;
-    atomic<watch*> retired_{nullptr}; // pushed by any thread, taken before a poll
-    atomic<std::uint32_t> stopping_{0};
+    atomic<watch*> retired_{nullptr};   // pushed by any thread, taken before a poll
+    atomic<std::uint32_t> stopping_{0}; // released by stop(), acquired by the thread's turns
     // Writes to event_ that have happened or are under way: by wake(), and by producers that found us asleep.
     // The latter touch nothing here once they have pushed, but their write may come late: the destructor
     // waits for it.

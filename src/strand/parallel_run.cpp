@@ -51,7 +51,7 @@ void parallel_run::release_owner() noexcept {
 void parallel_run::begin(in_process_executor& ex, worker& first, bool caller_takes_part) noexcept {
     const auto post = [this](participant& p, worker& at) {
         p.at = &at;
-        owners_.fetch_add(1, order::relaxed);
+        owners_.fetch_add(1, order::relaxed); // the caller has its own meanwhile; the post publishes both
         at.post(p);
     };
     if (caller_takes_part)
@@ -59,7 +59,7 @@ void parallel_run::begin(in_process_executor& ex, worker& first, bool caller_tak
     else
         post(participants_[0], first);
     for (std::size_t i = 1; i < count_; ++i) {
-        if (state_.load(order::relaxed) & closed_bit) return; // over already
+        if (state_.load(order::relaxed) & closed_bit) return; // over already; seen later, it costs a post
         try {
             post(participants_[i], ex.admit());
         } catch (...) { // shut down meanwhile: the others do its part
@@ -98,7 +98,7 @@ void parallel_run::wait() noexcept {
 }
 
 bool parallel_run::enter() noexcept {
-    std::uint32_t state = state_.load(order::relaxed);
+    std::uint32_t state = state_.load(order::relaxed); // an old one is noticed by the exchange
     do {
         if (state & closed_bit) return false;
     } while (!state_.compare_exchange(state, state + one, order::acq_rel, order::relaxed));
@@ -116,7 +116,8 @@ void parallel_run::leave() noexcept {
     if (count_out()) over_.wake();
 }
 
-// By somebody inside: the last one out wakes the caller.
+// By somebody inside: the last one out wakes the caller, who learns by that what was done before, too.
+// release: pairs with the load in do_pieces().
 void parallel_run::close(std::uint32_t bits) noexcept { state_.fetch_or(closed_bit | bits, order::acq_rel); }
 
 bool parallel_run::take_part(participant& me, bool in_turns) noexcept {
@@ -196,14 +197,15 @@ parallel_run::range parallel_run::take(participant& me) noexcept {
 
 // False: nothing is left that nobody has in hand, and never will be.
 bool parallel_run::steal(participant& me) noexcept {
+    // relaxed: it is but to leave earlier.
     for (unsigned round = 0; !(state_.load(order::relaxed) & stopped_bit); ++round) {
         // acquire: with a theft that is counted as over we see the range that it stored.
         const std::uint64_t thefts = thefts_.load(order::acquire);
         participant* richest = nullptr;
         range most;
         for (std::size_t i = 0; i < count_; ++i) {
-            // acquire: pairs with the release of the thief's exchange. Who sees a range shortened by a theft
-            // sees, in the second look at thefts_, that it was under way.
+            // acquire: pairs with the releases of a thief's exchange and store below. Who sees a range that a
+            // theft has shortened, or filled, sees in the second look at thefts_ that it was under way.
             const std::uint64_t word = participants_[i].range.load(order::acquire);
             const range r = range::unpacked(word);
             if (r.size() <= most.size()) continue;
@@ -221,15 +223,21 @@ bool parallel_run::steal(participant& me) noexcept {
             }
             const std::uint32_t middle = most.low + keep;
             std::uint64_t expected = range::packed(most.low, most.high);
+            // acq_rel: what a thief has seen of other thefts came before its own for everybody else, too.
+            // Else one whose range was emptied by a theft could count a theft of its own as over before that
+            // one as under way.
             thefts_.fetch_add(theft_under_way, order::acq_rel);
+            // release, as in the store: the look at the ranges above.
             const bool won = richest->range.compare_exchange(expected, range::packed(most.low, middle),
                                                              order::acq_rel, order::relaxed);
             if (won) me.range.store(range::packed(middle, most.high), order::release);
+            // release: pairs with the first look at thefts_: with the theft's end its range is seen.
             thefts_.fetch_add(won ? theft - theft_under_way : 0 - theft_under_way, order::acq_rel);
             if (!won) continue;                    // somebody else has: that is progress
             me.piece = std::max(me.piece / 8, 1U); // learnt on other items
             return true;
         }
+        // The loads of the ranges keep this behind them, since they acquire.
         if (thefts % theft == 0 && thefts_.load(order::acquire) == thefts) return false;
         system_policy::pause(round); // between those two stores of a thief
     }
@@ -260,8 +268,10 @@ void parallel_run::unable(const std::exception_ptr& reason) noexcept {
 }
 
 void parallel_run::cancel() noexcept {
-    std::uint32_t state = state_.load(order::relaxed);
+    std::uint32_t state = state_.load(order::relaxed); // as in enter()
     while (!(state & closed_bit)) {
+        // acquire: if nobody is inside we wake the caller, who sees what those did who were. release: as in
+        // close().
         if (!state_.compare_exchange(state, state | closed_bit | stopped_bit | cancelled_bit, order::acq_rel,
                                      order::relaxed))
             continue;
@@ -273,6 +283,7 @@ void parallel_run::cancel() noexcept {
 
 void parallel_run::rethrow() const {
     if (failure_) std::rethrow_exception(failure_);
+    // relaxed, and of the ranges: wait() has seen all that was done inside.
     if (!(state_.load(order::relaxed) & cancelled_bit)) return;
     // What is not in a word has been done: then there is a result, and it came first.
     for (std::size_t i = 0; i < count_; ++i)

@@ -114,8 +114,12 @@ class parallel_run {
     const execution* const caller_; // the caller's thread
     const std::unique_ptr<participant[]> participants_;
 
-    atomic<std::uint64_t> thefts_{0};
+    atomic<std::uint64_t> thefts_{0}; // orders: see steal()
+    // What is done inside is released by leaving, and acquired by the last one out, or by a canceller that
+    // finds nobody inside; over_ passes it on to the caller. Who enters takes over nothing: what it begins
+    // with came with its post.
     alignas(64) atomic<std::uint32_t> state_{0};
+    // The next two only tell who is the last, and the first: failure_ goes to the caller by state_.
     atomic<std::uint32_t> able_;      // participants that have not been refused
     atomic<std::uint32_t> failed_{0}; // 1: somebody writes, or has written, failure_
     atomic<std::uint32_t> owners_{1};

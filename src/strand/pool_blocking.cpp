@@ -13,13 +13,14 @@ namespace plait::detail {
 bool pool_engine::recount() noexcept {
     const std::uint32_t wanted = std::min<std::uint32_t>(blocked_, most_spares);
     const std::uint32_t offered = wanted > extra_ ? wanted - extra_ : 0;
+    // relaxed: who looks without lock_ looks again under it, in park().
     surplus_.store(extra_ > blocked_ ? extra_ - blocked_ : 0, order::relaxed);
     // seq_cst: as in sleep(); a worker that queues something sees the place, or we see its work.
     const bool more = offered > offered_;
     if (more)
         sleepers_.fetch_add(offered - offered_, order::seq_cst);
     else
-        sleepers_.fetch_sub(offered_ - offered, order::relaxed);
+        sleepers_.fetch_sub(offered_ - offered, order::relaxed); // overlooked, it costs a look under lock_
     offered_ = offered;
     return more;
 }
@@ -34,7 +35,7 @@ pool_engine::wake_order pool_engine::take_place() noexcept {
     }
     atomic<std::uint32_t>& word = parked_.back()->parked;
     parked_.pop_back();
-    word.store(0, order::release);
+    word.store(0, order::release); // pairs with park()
     return {wake::parked, word.address()};
 }
 
@@ -92,7 +93,7 @@ bool pool_engine::park(unsigned slot) noexcept {
         if (stop_ || surplus_.load(order::relaxed) == 0) return false;
         --extra_;
         offers = recount();
-        mine.parked.store(1, order::relaxed);
+        mine.parked.store(1, order::relaxed); // found in parked_ alone, under lock_
         parked_.push_back(&mine);
         if (work_possible())
             order = request_wake(waking::for_more); // what is in our queue is not ours to do any more

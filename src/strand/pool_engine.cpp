@@ -66,6 +66,8 @@ pool_engine::wake_order pool_engine::request_wake(waking wanted) noexcept {
     if (std::exchange(waking_, waking_ == waking::nobody ? wanted : waking::for_more) != waking::nobody)
         return {};
     if (asleep_ != 0) {
+        // It has but to change: the kernel compares it, and who is woken takes lock_ before it looks at
+        // anything.
         epoch_.fetch_add(1, order::release);
         return {wake::sleeper, epoch_.address()};
     }
@@ -366,7 +368,7 @@ void pool_engine::request_stop() noexcept {
     {
         const spin_guard guard{lock_};
         stop_ = true;
-        epoch_.fetch_add(1, order::release);
+        epoch_.fetch_add(1, order::release); // as in request_wake(): stop_ is seen under lock_
         spares.swap(parked_);
         for (local_queue* q : spares) q->parked.store(0, order::release);
     }

@@ -13,7 +13,11 @@ class queued_wait;
 using woken_waits = woken_list<queued_wait>;
 
 /// Those who wait for one mutex, event, ...: first come, first served. `lock` guards the list and all that
-/// belongs to it; acquire and release of that word are what publishes one task's doings to the next.
+/// belongs to it.
+///
+/// Orders: who need not wait has all that the last one did from that word: acquire and release. Who waits
+/// does not come back to it: whoever ends the wait acquires the word, and releases it all by the wait's own
+/// (`waiter::complete`), which the task acquires when it goes on (`was_cancelled`).
 struct wait_queue {
     atomic<std::uint32_t> lock{0};
     wait_list<queued_wait> list;

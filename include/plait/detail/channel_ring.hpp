@@ -187,7 +187,8 @@ class channel_ring {
 
     result find_free(position& tail) const noexcept {
         for (;;) {
-            // relaxed: an old tail is noticed, by its slot's stamp or when it is moved.
+            // relaxed: an old tail is noticed, by its slot's stamp or when it is moved. So who finds it
+            // closed has seen nothing of what was done before that: only receivers are promised it.
             tail = tail_.load(order::relaxed);
             if (tail & mark_) return result::closed;
             // acquire, and seq_cst, for the pairs named in pop and push.

@@ -33,6 +33,12 @@ class stop_callback_node;
 ///     release   held -> stopped, parked -> stopped and post W
 ///
 /// From W on, a wait can be found by cancellers and completers on any thread; see `waiter` for who wins.
+///
+/// Orders: arm releases W, whole, and stop acquires it. stop releases what was done before it, and whoever
+/// sees the scope stopped acquires that. Parking releases what ended the wait, and release, the step,
+/// acquires it before it posts W; in the other direction it releases what the canceller did with W, and
+/// disarm acquires that before W is gone. Disarming from W has nobody to meet: what it is resumed for has
+/// come with the post.
 class [[gnu::visibility("default")]] context {
     friend class stop_callback_node;
     static constexpr std::uintptr_t word_idle = 0, word_stopped = 1, word_held = 2, word_parked = 3;
@@ -76,7 +82,7 @@ class [[gnu::visibility("default")]] context {
     /// The task is about to suspend in `w`. False: stopped, so it must not.
     bool arm(waiter& w) noexcept {
         std::uintptr_t expected = word_idle;
-        // release: a canceller that takes W sees all of it.
+        // release: a canceller that takes W sees all of it. acquire: stopped, it is seen for what.
         return slot_.compare_exchange(expected, reinterpret_cast<std::uintptr_t>(&w), order::acq_rel,
                                       order::acquire);
     }
@@ -98,6 +104,7 @@ class [[gnu::visibility("default")]] context {
     // acquire: pairs with become_whole(): the rest is seen whole.
     bool light() const noexcept { return enter.load(order::acquire) != nullptr; }
     void make_whole() noexcept {
+        // acquire: as light().
         if (function* const f = enter.load(order::acquire)) f(*this);
     }
     /// Gives it the rest, from the one around it.
@@ -109,7 +116,7 @@ class [[gnu::visibility("default")]] context {
         attempt = outer.attempt;
         previous = nullptr;
         next = nullptr;
-        enter.store(nullptr, order::release);
+        enter.store(nullptr, order::release); // with all that
     }
     /// The task has reached that await.
     void note(std::source_location at) noexcept {
@@ -163,6 +170,10 @@ class [[gnu::visibility("default")]] context {
 ///     suspend arming -> done         the task itself: what it wants is there already
 ///
 /// Only the winner may resume it, and a value beats a cancel that came later.
+///
+/// Orders: pend releases the whole wait, which whoever takes it out of pending acquires. Who ends it releases
+/// what it did, or hands over; the task acquires that by was_cancelled(), in `await_resume`, besides what its
+/// resumption brings along. What the task does to itself, before it pends, needs none.
 class [[gnu::visibility("default")]] waiter : public work {
   public:
     waiter() noexcept : work{&resume_work} {}
@@ -176,18 +187,20 @@ class [[gnu::visibility("default")]] waiter : public work {
     /// link.
     bool pend() noexcept {
         stage expected = stage::arming;
-        // release: a completer that wins pending -> done sees the whole waiter.
+        // release: who takes it out of pending sees the whole wait. acquire: or we see why it is cancelled.
         return word_.compare_exchange(expected, stage::pending, order::acq_rel, order::acquire);
     }
     /// Under the structure's lock: this completer ends the wait. False: it is cancelled; pass what you have
     /// on.
     bool complete() noexcept {
         stage expected = stage::pending;
+        // acquire: pairs with pend(). release: with was_cancelled(), for what the task is given.
         return word_.compare_exchange(expected, stage::done, order::acq_rel, order::acquire);
     }
     /// By the waiting task itself, before it pends: what it wants is there. False: cancelled meanwhile.
     bool complete_at_once() noexcept {
         stage expected = stage::arming;
+        // acquire, if it fails: with the canceller's exchange.
         return word_.compare_exchange(expected, stage::done, order::acq_rel, order::acquire);
     }
 
@@ -201,6 +214,7 @@ class [[gnu::visibility("default")]] waiter : public work {
     /// The same here and now: on its own worker's thread, which runs no task at the moment.
     void resume_now() noexcept;
 
+    // acquire: pairs with whoever ended it.
     bool was_cancelled() const noexcept { return word_.load(order::acquire) == stage::cancelled; }
     /// In `await_resume`: throws `cancelled` if that is how it ended.
     void check() const;
@@ -213,6 +227,7 @@ class [[gnu::visibility("default")]] waiter : public work {
     /// By a canceller, scope held: tries to end the wait. True: the canceller has to post it.
     virtual bool withdraw() noexcept {
         stage expected = stage::arming;
+        // release: pairs with pend(), or with was_cancelled(). acquire: what unlink() works on, from pend().
         if (word_.compare_exchange(expected, stage::cancelled, order::acq_rel, order::acquire)) return false;
         if (expected != stage::pending ||
             !word_.compare_exchange(expected, stage::cancelled, order::acq_rel, order::acquire))
@@ -248,6 +263,7 @@ class [[gnu::visibility("default")]] waiter : public work {
         return arm_as(stage::done, scope, h, what, nullptr);
     }
     /// As complete(); it is pending.
+    // release, as in withdraw_pending(): pairs with was_cancelled(), which takes no lock.
     void complete_pending() noexcept { word_.store(stage::done, order::release); }
     /// As withdraw().
     bool withdraw_pending() noexcept {
@@ -260,6 +276,7 @@ class [[gnu::visibility("default")]] waiter : public work {
     void note(std::coroutine_handle<> h) noexcept { handle_ = h.address(); }
     /// What was noted, or waits.
     std::coroutine_handle<> noted() const noexcept { return std::coroutine_handle<>::from_address(handle_); }
+    // Without the lock a first look, which the one under it repeats.
     bool pending() const noexcept { return word_.load(order::acquire) == stage::pending; }
 
     /// Takes it off its structure, under the structure's lock. Called by the canceller that won.
@@ -285,11 +302,11 @@ inline bool waiter::arm_as(stage s, context& scope, std::coroutine_handle<> h, c
     scope_ = &scope;
     handle_ = h.address();
     bound_ = bound;
-    word_.store(s, order::relaxed);
+    word_.store(s, order::relaxed); // scope.arm() publishes it
     scope.node->awaits.store(what, order::relaxed);
     scope.node->state.store(task_state::waiting, order::release);
     if (scope.arm(*this)) return true;
-    word_.store(stage::cancelled, order::relaxed);
+    word_.store(stage::cancelled, order::relaxed); // nobody else has seen it
     scope.node->state.store(task_state::running, order::release);
     return false;
 }

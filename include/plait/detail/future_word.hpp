@@ -37,6 +37,14 @@ struct completion {
 ///
 /// Whoever sets `started` runs the task; whoever sets `cancelled` before that completes it in its stead:
 /// exactly one.
+///
+/// Orders: what the word publishes is
+///   - the result: released by complete(), acquired by load(), drop(), add_hook();
+///   - the hooks: released by unlock(), acquired by who takes `locked`, be it with `ready`;
+///   - that the running task's scope is not used any more: released by end_stop(), acquired by complete();
+///   - what an owner did with all this: released by release_owner() and complete(), acquired by the last one.
+/// Claiming publishes nothing: the task has come by its queue, or with the future. All changes are
+/// read-modify-writes, so that none that comes in between parts a release from its acquire.
 template <class Policy = system_policy>
 class future_word {
   public:
@@ -50,6 +58,7 @@ class future_word {
     word load() const noexcept { return word_.load(order::acquire); }
     bool is(word flag) const noexcept { return (load() & flag) != 0; }
 
+    // relaxed: who adds an owner is one, or has claimed the task.
     void add_owner() noexcept { word_.fetch_add(owner, order::relaxed); }
 
     /// Nobody will ask for the result. The word as it was: either it says `ready`, and the caller looks after
@@ -77,6 +86,8 @@ class future_word {
     /// By a canceller: from now on the task, which runs, cannot be complete before end_stop(). False: it is
     /// not running, or another canceller is at it.
     bool begin_stop() noexcept {
+        // The exchange excludes complete(), no more: where the scope is, and what is in it,
+        // submitted::scope() acquires.
         word s = load();
         while ((s & (started | cancelled | ready | stopping)) == started)
             if (word_.compare_exchange(s, s | stopping, order::acq_rel, order::acquire)) return true;
@@ -137,14 +148,17 @@ class future_word {
             } else if (s & waiting) {
                 // In one step with `ready`: a waiter that sees `ready` may be about to destroy all this, and
                 // must find it locked until we have let go.
-                // release: publishes the result.
+                // release: publishes the result. acquire: and we see the hooks.
                 if (!word_.compare_exchange(s, s | ready | flags | locked, order::acq_rel, order::acquire))
                     continue;
                 completion* const claimed = claim_all(hooks());
+                // release: what we did with the hooks comes before their end, acquire: which may be our
+                // affair.
                 return {claimed, last(word_.fetch_sub(locked + waiting + owner, order::acq_rel)),
                         (s & dropped) != 0};
             } else if (word_.compare_exchange(s, (s | ready | flags) - owner, order::acq_rel,
                                               order::acquire)) {
+                // release: publishes the result. acquire: the last one destroys what the others have used.
                 return {nullptr, last(s), (s & dropped) != 0};
             }
         }
@@ -166,6 +180,7 @@ class future_word {
 
     bool try_set(word flags) noexcept {
         word s = load();
+        // One of those who want to claim it succeeds, whatever the order.
         while (!(s & (started | ready)))
             if (word_.compare_exchange(s, s | flags, order::acq_rel, order::acquire)) return true;
         return false;
@@ -177,6 +192,7 @@ class future_word {
             s = load();
             return false;
         }
+        // acquire: pairs with unlock().
         return word_.compare_exchange(s, s | locked, order::acq_rel, order::acquire);
     }
 

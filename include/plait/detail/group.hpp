@@ -54,7 +54,7 @@ class [[gnu::visibility("default")]] group_core {
     bool wait_with(work& last) noexcept;
     /// The same for an owner whose body counts for it: `last` runs when body and children have gone.
     void when_all_gone(work& last) noexcept { last_ = &last; }
-    /// After a wait: the owner is counted in again, and may spawn more.
+    /// After a wait: the owner is counted in again, and may spawn more. relaxed: nobody else is in.
     void reopen() noexcept { members_.store(1, order::relaxed); }
     void end() noexcept { ended_.store(1, order::release); }
 
@@ -66,9 +66,19 @@ class [[gnu::visibility("default")]] group_core {
     group_link live_;              // guarded by lock_: children that no canceller has come to yet
     group_link stopped_;           // guarded by lock_: the others
     job_core* visiting_ = nullptr; // by the one canceller
+    // Released by each child that goes, acquired by the last one out or the owner, who reads what they did,
+    // failed with, or noted here. Counting in is relaxed: whoever does it is in, so nobody is the last
+    // meanwhile.
     atomic<std::uint32_t> members_{1};
+    // Released by the canceller, acquired by who is not to begin: with by_owner_, and with why. A child that
+    // is being added, and the canceller, meet under lock_: see add().
     atomic<std::uint32_t> stopping_{0};
+    // 1: somebody stops the children, 2: has done so. The exchange decides who; what he goes through is
+    // guarded by lock_.
     atomic<std::uint32_t> traversing_{0};
+    // Read after the end. by_owner_ was set before stopping_, for the sake of which they ended;
+    // any_cancelled_ by one of those that were waited for. ended_ is read by who should not have come, and
+    // orders nothing.
     atomic<std::uint32_t> by_owner_{0};
     atomic<std::uint32_t> any_cancelled_{0};
     atomic<std::uint32_t> ended_{0};
@@ -87,6 +97,7 @@ class [[gnu::visibility("default")]] late_group_core {
     late_group_core(const late_group_core&) = delete;
     late_group_core& operator=(const late_group_core&) = delete;
     ~late_group_core() {
+        // acquire: as in get(); its owner may not be who made it.
         if (state_.load(order::acquire) == made) [[unlikely]]
             destroy();
     }
@@ -98,6 +109,7 @@ class [[gnu::visibility("default")]] late_group_core {
         return core_;
     }
     /// Null: nobody has asked yet, so there is nobody in it, nothing has failed, and it is not stopping.
+    /// acquire: as get().
     group_core* if_made() noexcept { return state_.load(order::acquire) == made ? &core_ : nullptr; }
 
   private:

@@ -118,6 +118,10 @@ class [[gnu::visibility("default")]] join : public waiter {
     bool plain_ = mode_ == mode::all; // and all begin at once
 
   private:
+    // What a child notes it notes before it is counted out, and it is read when all have been: left_ orders
+    // that. Whose end is decisive_ the exchange says. stopping_ is set before any child is stopped, so one
+    // that begins in the place of one that was sees it. begun_ only numbers those that are posted, and the
+    // post publishes them.
     atomic<unsigned char> any_cancelled_{0};
     atomic<unsigned char> stopping_{0};
     atomic<std::uint32_t> noted_{0}; // an end that was no value, or that decides; or none has begun

@@ -12,6 +12,11 @@ enum class task_state : std::uint32_t { free, queued, running, waiting };
 /// One live task as `dump_tasks()` and `plait ps` see it: a cache line in a slab that is never unmapped.
 ///
 /// Written by whoever runs the task, without locks; a reader takes `id`, the rest, and `id` again.
+///
+/// Orders: `id` is released last, and acquired by readers; everything that is stored when a node is handed
+/// out anew is released after the 0 that the last task left. `state` is released where it says waiting, with
+/// `awaits`; relaxed where it says running, which tells nothing else. The task itself, and who makes it or
+/// its children, read its id relaxed.
 struct alignas(64) task_node {
     atomic<std::uint64_t> id;     // 0: free
     atomic<std::uint64_t> parent; // id of the task that created it; 0: none

@@ -27,6 +27,7 @@ class [[gnu::visibility("default")]] submitted : public work {
 
     // What it owes at its end.
     static constexpr unsigned char an_entry = 1, a_handler = 2;
+    // relaxed: asked by whoever makes it, claims it, or is the last to have it.
     bool has_entry() const noexcept {
         return (place_.load(order::relaxed) & (has_node | is_scope)) == has_node;
     }
@@ -56,7 +57,7 @@ class [[gnu::visibility("default")]] submitted : public work {
     /// Of one that does not run, or not any more.
     void leave_registry() noexcept {
         if (!has_entry()) return;
-        place_.store(has_details, order::relaxed);
+        place_.store(has_details, order::relaxed); // it is the last owner that asks again
         free_task_node(*node_);
     }
     /// The scope of the function, which runs, or is about to.

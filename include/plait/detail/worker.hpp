@@ -28,7 +28,7 @@ class [[gnu::visibility("default")]] failure_handler {
     /// Never throws: the default handler writes one line to stderr.
     virtual void tell(const std::exception_ptr& error, const char* task_name) noexcept = 0;
 
-    void add_owner() noexcept { owners_.fetch_add(1, order::relaxed); }
+    void add_owner() noexcept { owners_.fetch_add(1, order::relaxed); } // who adds one has one
     void release_owner() noexcept {
         // acq_rel: the last one sees what the others have told.
         if (owners_.fetch_sub(1, order::acq_rel) == 1) delete this;
