@@ -115,9 +115,9 @@ class receiving_end {
 ///                with acquire. So is what happened before a `receive` after the `send` that gets its
 ///                slot. Who had to wait is served by another, who has seen that stamp, and releases the
 ///                word of the wait, or of the sleeping thread, which the one that waited acquires. What
-///                happened before `close` is visible to a receiver that sees the end, to who was woken by
-///                it, and after `closed()` (the mark in the tail: release, acquire); not to a `send` that
-///                finds it closed. Fairness: those who wait at an end are served in the order in which
+///                happened before `close` is visible to a receiver that sees the end, to a sender that
+///                finds it closed, to who was woken by it, and after `closed()` (the mark in the tail:
+///                release, acquire). Fairness: those who wait at an end are served in the order in which
 ///                they came; who comes just when a slot changes hands may be faster. A task that never has
 ///                to wait gives way after 128 awaits (test C28).
 /// Cancellation:  a cancelled `send` has not sent, and its item is untouched; a cancelled `receive` has taken

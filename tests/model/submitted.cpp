@@ -64,6 +64,19 @@ TEST(Model, Submitted_AStopIsSeenOrComesTooLate) {
     });
 }
 
+TEST(Model, Submitted_CancelWhileItIsRefused) {
+    explored_tasks("submitted: cancel while its executor refuses it", [] {
+        model_worker home;
+        home.refused_with = std::make_exception_ptr(1);
+        auto& call = submitted_to(home, seven);
+        plait::future<payload> f = plait::detail::future_access::make<payload>(call);
+        thread runner{"runner", [&call] { call.run(); }};
+        f.cancel();
+        check(!f.get_outcome(), "it has run");
+        runner.join();
+    });
+}
+
 TEST(Model, Submitted_DroppedWhileItRuns) {
     explored_tasks("submitted: the future goes while it runs", [] {
         model_worker home;

@@ -8,6 +8,7 @@
 
 #include <coroutine>
 #include <exception>
+#include <memory>
 #include <plait/detail/context.hpp>
 
 /// A loop of a model thread's: as plait's own, what is posted lies in an inbox, and the loop sleeps on that.
@@ -34,20 +35,28 @@ class model_worker final : public plait::detail::worker {
         }
         plait::detail::current().worker = nullptr;
     }
-    int ended = 0; // this worker's thread alone
+    int ended = 0;                     // this worker's thread alone
+    std::exception_ptr refused_with{}; // if there is any: how all ends that has not begun
 
     bool is_current() const noexcept override { return plait::detail::current().worker == this; }
     worker& keeper() override { return *this; }
     void enter() override {}
     void leave() noexcept override {}
-    bool refusing() const noexcept override { return false; }
-    std::exception_ptr refusal() const noexcept override { return {}; }
-    plait::detail::failure_handler& failures() noexcept override { std::terminate(); }
+    bool refusing() const noexcept override { return refused_with != nullptr; }
+    std::exception_ptr refusal() const noexcept override { return refused_with; }
+    plait::detail::failure_handler& failures() noexcept override { return *failures_; }
     void remember(plait::detail::job_core&) noexcept override {}
     void forget(plait::detail::job_core&) noexcept override {}
 
   private:
+    struct unheard final : plait::detail::failure_handler {
+        void tell(const std::exception_ptr&, const char*) noexcept override {}
+    };
+    struct let_go {
+        void operator()(plait::detail::failure_handler* h) const noexcept { h->release_owner(); }
+    };
     plait::detail::inbox<plait::detail::work> inbox_;
+    std::unique_ptr<plait::detail::failure_handler, let_go> failures_{new unheard};
 };
 
 /// A coroutine with a scope of its own, on a model_worker.

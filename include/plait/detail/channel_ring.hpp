@@ -155,7 +155,7 @@ class channel_ring {
 
     /// From now on nothing can be put in. False: it was closed already.
     bool close() noexcept {
-        // release: whoever finds the end in find_item sees what was done before it was closed.
+        // release: whoever finds it in find_free, or the end in find_item, sees what was done before it was closed.
         return (tail_.fetch_or(mark_, order::acq_rel) & mark_) == 0;
     }
     bool closed() const noexcept { return (tail_.load(order::acquire) & mark_) != 0; }
@@ -187,9 +187,9 @@ class channel_ring {
 
     result find_free(position& tail) const noexcept {
         for (;;) {
-            // relaxed: an old tail is noticed, by its slot's stamp or when it is moved. So who finds it
-            // closed has seen nothing of what was done before that: only receivers are promised it.
-            tail = tail_.load(order::relaxed);
+            // acquire: pairs with close(), if it says so. An old tail is noticed, by its slot's stamp or when
+            // it is moved.
+            tail = tail_.load(order::acquire);
             if (tail & mark_) return result::closed;
             // acquire, and seq_cst, for the pairs named in pop and push.
             const std::uint32_t stamp = at(tail).stamp.load(order::seq_cst);
@@ -202,7 +202,7 @@ class channel_ring {
 
     result find_item(position& head) const noexcept {
         for (;;) {
-            head = head_.load(order::relaxed); // as the tail in find_free
+            head = head_.load(order::relaxed); // an old one is noticed, as in find_free
             const std::uint32_t stamp = at(head).stamp.load(order::seq_cst);
             if (stamp == half(head + 1)) return result::done;
             if (stamp == half(head) && head_.load(order::relaxed) == head) {

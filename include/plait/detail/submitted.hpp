@@ -152,7 +152,11 @@ class submitted_base : public future_state<R>, public submitted {
             self.cancel(cancel_mode::ask);
         } else if (self.word_.try_start()) {
             worker& from = self.owner();
-            self.settle_unstarted(why);
+            // With a scope, as if it ran: a canceller, who sees that it has been started, looks for one.
+            submitted::running here{self};
+            self.drop_call();
+            here.over();
+            self.finish(outcome<R>{why}); // may be the end of this object
             return from.leave();
         }
         self.release_owner();
