@@ -5,6 +5,7 @@
 
 #include <plait/event_loop.hpp>
 #include <plait/io.hpp>
+#include <plait/loop_pool.hpp>
 #include <plait/thread_pool.hpp>
 #include <plait/time.hpp>
 
@@ -69,6 +70,30 @@ TEST(DumpTasks, ShowsWhatIsQueued) {
     let_go.release();
     busy.get();
     behind.get();
+}
+
+TEST(DumpTasks, ShowsWhichThreadOfWhichExecutorRunsIt) {
+    const auto on = [](auto& ex, const char* name, const char* thread) {
+        std::string text;
+        const std::regex expected{std::string{"plait: 1 live task\n#[0-9]+ "} + name + "running on " +
+                                  thread + ", .*\n"};
+        ex.submit({.name = *name ? "seen" : nullptr}, [&] { text = dumped(); }).get();
+        EXPECT_TRUE(std::regex_match(text, expected)) << text;
+    };
+    plait::thread_pool pool{{.workers = 1, .name = "crunch"}};
+    on(pool, "'seen' ", "crunch/0");
+    on(pool, "", "crunch/0"); // in the thread's own entry
+    plait::loop_pool loops{{.workers = 1, .name = "loops"}};
+    on(loops, "'seen' ", "loops/0");
+    plait::event_loop loop{{.name = "longer-than-the-kernel-keeps"}};
+    on(loop, "'seen' ", "longer-than-the");
+    std::string steps; // of a coroutine, after a wait
+    pool.submit([&]() -> task<> {
+            co_await plait::sleep_for(1us);
+            steps = dumped();
+        })
+        .get();
+    EXPECT_NE(steps.find(" running on crunch/0, "), std::string::npos) << steps;
 }
 
 TEST(DumpTasks, ShowsSoManyAndCountsTheRest) {

@@ -9,9 +9,12 @@ namespace plait {
 ///
 ///     plait::dump_tasks();          // to stderr
 ///
-///     plait: 2 live tasks
+///     plait: 3 live tasks
 ///     #257 'main' waiting for with_group, 3.2 s old, at server.cpp:40, created at server.cpp:61
 ///       #258 'echo' waiting for socket read, 1.0 s old, at server.cpp:12, created at server.cpp:38
+///       #259 'parse' running on crunch/1, 0.2 s old, created at server.cpp:22
+///
+/// What runs on a thread of an executor shows that thread's name: the executor's, and its number there.
 ///
 /// A function that was posted, or submitted without a name, shows from its start on: give what you want to
 /// see in the queue a name. A child of `gather` on a pool shows from its first wait on. Children stand below the

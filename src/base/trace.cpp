@@ -2,6 +2,7 @@
 #include <plait/trace.hpp>
 
 #include "base/registry.hpp"
+#include "sys/unique_fd.hpp"
 
 #include <algorithm>
 #include <array>
@@ -9,6 +10,7 @@
 #include <charconv>
 #include <cstring>
 #include <ctime>
+#include <fcntl.h>
 #include <span>
 #include <string_view>
 #include <sys/mman.h>
@@ -31,6 +33,7 @@ struct seen_task {
     std::source_location at;
     std::int64_t since;
     task_state state;
+    std::uint32_t thread;
 };
 
 /// Text on its way to a descriptor. No memory but its own, no locale, no stdio: good in a signal handler.
@@ -95,6 +98,7 @@ bool look_at(const task_node& node, seen_task& to) noexcept {
     to.awaits = node.awaits.load(order::acquire);
     to.since = node.since.load(order::acquire);
     to.state = node.state.load(order::acquire);
+    to.thread = node.thread.load(order::acquire);
     copy_places(node, to);
     return node.id.load(order::acquire) == to.id && to.state != task_state::free;
 }
@@ -146,6 +150,25 @@ std::string_view text_of(task_state s) noexcept {
     return " ending";
 }
 
+/// " on NAME", as the kernel has it; nothing if the thread is gone. No more than 24 characters.
+class thread_name {
+  public:
+    explicit thread_name(std::uint32_t number) noexcept {
+        std::array<char, 48> path{"/proc/self/task/"};
+        char* end =
+            std::to_chars(path.data() + std::strlen(path.data()), path.data() + path.size(), number).ptr;
+        std::memcpy(end, "/comm", sizeof "/comm");
+        const detail::unique_fd comm{::open(path.data(), O_RDONLY | O_CLOEXEC)};
+        const ssize_t n = comm ? ::read(comm.get(), text_.data() + 4, text_.size() - 4) : 0;
+        if (n > 1) used_ = 4 + static_cast<std::size_t>(n) - 1; // without its line's end
+    }
+    operator std::string_view() const noexcept { return {text_.data(), used_}; }
+
+  private:
+    std::array<char, 24> text_{" on "};
+    std::size_t used_ = 0;
+};
+
 void show(writer& out, const seen_task& t, std::size_t depth, std::int64_t now) noexcept {
     for (std::size_t i = 0; i < std::min<std::size_t>(depth, 40); ++i) out << "  ";
     out << "#" << t.id;
@@ -153,6 +176,7 @@ void show(writer& out, const seen_task& t, std::size_t depth, std::int64_t now) 
     if (t.name) out << " '" << copy_name(t.name, room) << "'";
     out << text_of(t.state);
     if (t.state == task_state::waiting && t.awaits) out << " for " << std::string_view{t.awaits};
+    if (t.state == task_state::running && t.thread != 0) out << thread_name(t.thread);
     const auto age = static_cast<std::uint64_t>(std::max<std::int64_t>(now - t.since, 0)) / 100'000'000;
     out << ", " << age / 10 << "." << age % 10 << " s old";
     if (t.at.line() != 0) out << ", at " << t.at;

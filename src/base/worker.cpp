@@ -30,7 +30,7 @@ void resume(std::coroutine_handle<> h, context& scope) noexcept {
     const unsigned budget = e.budget;
     e.scope = &scope;
     e.budget = ready_budget;
-    scope.node->state.store(task_state::running, order::relaxed);
+    set_running(*scope.node, e);
     drive(h);
     e.scope = before;
     e.light = light;
@@ -57,7 +57,7 @@ inline void waiter::go_on() noexcept {
     assert(!e.scope && !e.light && !e.next);
     e.scope = &scope;
     e.budget = ready_budget;
-    scope.node->state.store(task_state::running, order::relaxed);
+    set_running(*scope.node, e);
     std::coroutine_handle<> h = std::coroutine_handle<>::from_address(handle_);
     do {
         e.next = {};

@@ -72,7 +72,7 @@ void job_core::report(const std::exception_ptr& error) const noexcept {
 }
 
 void job_core::begin() noexcept {
-    node->state.store(task_state::running, order::relaxed);
+    set_running(*node, current());
     if (is_coroutine_) owner_->remember(*this);
     if (timeout_ == nanoseconds::max()) return;
     const time_point at = later(home->now(), timeout_);

@@ -32,7 +32,7 @@ inline bool join::may_begin(join_child& c) noexcept {
     if (stopped(c)) return false;
     // The registry's parent is the task that gathers.
     c.node = &new_task_node(nullptr, {}, scope().node->id.load(order::relaxed), since_);
-    c.node->state.store(task_state::running, order::relaxed);
+    set_running(*c.node, current());
     return true;
 }
 
@@ -118,7 +118,7 @@ inline void join::go_on_from_child(execution& e) noexcept {
             e.scope = &mine;
             e.light = nullptr;
             e.next = noted();
-            mine.node->state.store(task_state::running, order::relaxed);
+            set_running(*mine.node, e);
             return;
         }
         if (light) run_ = &resume_forker;
@@ -262,7 +262,7 @@ void join::make_whole(context& c) noexcept {
             if (!at->arm(own))
                 for (std::size_t i = 0; i < own.size(); ++i) own.children_[i].stop();
         } else {
-            at->node->state.store(task_state::running, order::release);
+            set_running(*at->node, current());
         }
         at = below;
     }

@@ -20,7 +20,7 @@ posted::running::running(const posted& self) noexcept : thread_{current()}, oute
     home = self.owner_;
     deadline = self.deadline_;
     node = &new_task_node(nullptr, self.created_, self.parent_);
-    node->state.store(task_state::running, order::relaxed);
+    set_running(*node, thread_);
     thread_.scope = this;
 }
 
@@ -41,6 +41,7 @@ posted_here::posted_here(worker& owner) noexcept
       node_{new_task_node(nullptr, {}, 0)},
       visible_{node_.id.load(order::relaxed) != 0} {
     if (!visible_) return;
+    node_.thread.store(thread_.thread, order::relaxed);
     rest_task_node(node_);
     thread_.own_node = &node_;
 }

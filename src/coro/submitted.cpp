@@ -33,7 +33,7 @@ submitted::running::running(submitted& self) noexcept : thread_{current()}, oute
     if (more) deadline = self.deadline_;
     if ((place & has_node) != 0) {
         node = self.node_;
-        node->state.store(task_state::running, order::relaxed);
+        set_running(*node, thread_);
     } else {
         const auto created = more ? self.created_ : std::bit_cast<std::source_location>(place);
         const std::uint64_t parent = more ? self.parent_ : 0;
@@ -43,7 +43,7 @@ submitted::running::running(submitted& self) noexcept : thread_{current()}, oute
             wake_task_node(*node, created, parent);
         } else {
             node = &new_task_node(nullptr, created, parent);
-            node->state.store(task_state::running, order::relaxed);
+            set_running(*node, thread_);
         }
     }
     // release: a canceller that finds it finds a scope.

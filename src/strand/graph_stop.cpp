@@ -21,7 +21,7 @@ graph_child* graph_run::make_child(graph_cell& cell) noexcept {
     child->deadline = parent.deadline;
     child->attempt = parent.attempt;
     child->node = &new_task_node(graph_core::of(cell).name(cell), {}, parent.node->id.load(order::relaxed));
-    child->node->state.store(task_state::running, order::relaxed);
+    set_running(*child->node, current());
     bool linked = false;
     {
         const spin_guard guard{lock_};

@@ -6,6 +6,7 @@
 #include "sys/errors.hpp"
 #include "sys/event_descriptor.hpp"
 #include "sys/event_wait.hpp"
+#include "sys/placement.hpp"
 
 #include <algorithm>
 #include <cerrno>
@@ -116,6 +117,7 @@ loop_engine::session::session(loop_engine& l) noexcept : before_{current()} {
     e = {};
     e.worker = &l;
     e.locals = l.locals_;
+    e.thread = before_.thread;
     e.outer = &before_;
 }
 
@@ -133,7 +135,7 @@ void loop_engine::start_thread(function<void()> initializer) {
 }
 
 void loop_engine::thread_main() noexcept {
-    ::pthread_setname_np(::pthread_self(), thread_name_);
+    current().thread = name_this_thread(thread_name_);
     {
         const session here{*this};
         initialize(initializer_);

@@ -131,7 +131,7 @@ bool parallel_run::take_part(participant& me, bool in_turns) noexcept {
     } else {
         me.scope.node =
             &new_task_node(plan_.name, {}, caller_scope_ ? caller_scope_->node->id.load(order::relaxed) : 0);
-        me.scope.node->state.store(task_state::running, order::relaxed);
+        set_running(*me.scope.node, e);
     }
     const bool goes_on = do_pieces(me, in_turns);
     e.scope = outer;

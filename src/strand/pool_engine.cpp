@@ -277,11 +277,12 @@ bool pool_engine::sleep(local_queue& mine) noexcept {
 }
 
 void pool_engine::thread_main(unsigned slot, bool woken) noexcept {
-    name_this_thread(name_, slot);
+    const std::uint32_t number = name_this_thread(name_, slot);
     {
         locals mine;
         execution& e = current();
         e = {};
+        e.thread = number;
         posted_here here{*this};
         local_queue& mine_here = queues_[slot];
         mine_here.here = &here;

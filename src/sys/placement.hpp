@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #pragma once
 
+#include <cstdint>
 #include <plait/processors.hpp>
 #include <string>
 #include <vector>
@@ -34,7 +35,9 @@ class placement_plan {
     bool shared_ = false; // all of them for each worker
 };
 
-/// "NAME/3", with as much of the name as 15 characters leave room for.
-void name_this_thread(const char* name, unsigned number) noexcept;
+/// As much of the name as the kernel keeps, 15 characters. Gives the kernel's number of the thread.
+std::uint32_t name_this_thread(const char* name) noexcept;
+/// "NAME/3", with as much of the name as there is room for.
+std::uint32_t name_this_thread(const char* name, unsigned number) noexcept;
 
 } // namespace plait::detail

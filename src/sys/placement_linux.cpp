@@ -2,14 +2,17 @@
 #include "sys/placement.hpp"
 
 #include <algorithm>
-#include <cstdio>
+#include <array>
+#include <charconv>
 #include <cstring>
 #include <fstream>
 #include <map>
 #include <memory>
 #include <pthread.h>
 #include <sched.h>
+#include <string_view>
 #include <tuple>
+#include <unistd.h>
 
 namespace plait::detail {
 namespace {
@@ -142,15 +145,25 @@ void placement_plan::bind(unsigned n) const noexcept {
     }
 }
 
-void name_this_thread(const char* name, unsigned number) noexcept {
-    char suffix[12];
-    const int digits = std::snprintf(suffix, sizeof suffix, "/%u", number);
+namespace {
+std::uint32_t name_by(const char* name, std::string_view suffix) noexcept {
     char text[16]; // what the kernel keeps, with its end
-    const std::size_t room = sizeof text - 1 - static_cast<std::size_t>(digits);
+    const std::size_t room = sizeof text - 1 - suffix.size();
     const std::size_t kept = ::strnlen(name, room);
     std::memcpy(text, name, kept);
-    std::memcpy(text + kept, suffix, static_cast<std::size_t>(digits) + 1);
+    std::memcpy(text + kept, suffix.data(), suffix.size());
+    text[kept + suffix.size()] = '\0';
     ::pthread_setname_np(::pthread_self(), text);
+    return static_cast<std::uint32_t>(::gettid());
+}
+} // namespace
+
+std::uint32_t name_this_thread(const char* name) noexcept { return name_by(name, {}); }
+
+std::uint32_t name_this_thread(const char* name, unsigned number) noexcept {
+    std::array<char, 11> suffix{'/'};
+    const auto end = std::to_chars(suffix.data() + 1, suffix.data() + suffix.size(), number).ptr;
+    return name_by(name, {suffix.data(), static_cast<std::size_t>(end - suffix.data())});
 }
 
 } // namespace plait::detail

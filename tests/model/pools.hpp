@@ -16,7 +16,7 @@
 
 // What the engines of a program keep in common: nothing here.
 namespace plait::detail {
-void name_this_thread(const char*, unsigned) noexcept {}
+std::uint32_t name_this_thread(const char*, unsigned) noexcept { return 0; }
 void engine_begins() noexcept {}
 void engine_ended() noexcept {}
 worker& acquire_shared_keeper() { std::terminate(); }

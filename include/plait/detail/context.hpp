@@ -313,6 +313,12 @@ inline bool waiter::arm_as(stage s, context& scope, std::coroutine_handle<> h, c
 
 [[noreturn, gnu::visibility("default")]] void throw_cancelled();
 
+/// A task runs, or goes on, on the thread whose execution this is.
+inline void set_running(task_node& n, const execution& e) noexcept {
+    n.thread.store(e.thread, order::relaxed);
+    n.state.store(task_state::running, order::relaxed);
+}
+
 /// The running task's, whole; null outside of a task.
 inline context* task_scope(execution& e) noexcept {
     if (e.light && !e.scope) [[unlikely]] {

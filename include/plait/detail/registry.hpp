@@ -15,7 +15,7 @@ enum class task_state : std::uint32_t { free, queued, running, waiting };
 ///
 /// Orders: `id` is released last, and acquired by readers; everything that is stored when a node is handed
 /// out anew is released after the 0 that the last task left. `state` is released where it says waiting, with
-/// `awaits`; relaxed where it says running, which tells nothing else. The task itself, and who makes it or
+/// `awaits`; relaxed where it says running, as `thread` is: an old one is shown at worst. The task itself, and who makes it or
 /// its children, read its id relaxed.
 struct alignas(64) task_node {
     atomic<std::uint64_t> id;     // 0: free
@@ -26,7 +26,7 @@ struct alignas(64) task_node {
     std::source_location at;      // the await that it last suspended in
     atomic<std::int64_t> since;   // steady nanoseconds at which it was created
     atomic<task_state> state;
-    atomic<std::uint32_t> reserved;
+    atomic<std::uint32_t> thread; // of an executor's, that runs it: the kernel's number; 0: another
 };
 static_assert(sizeof(task_node) == 64);
 

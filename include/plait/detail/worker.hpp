@@ -124,6 +124,7 @@ struct execution {
     unsigned budget = 0;                 // ready awaits left before this task gives way
     detail::locals* locals = nullptr;    // this worker's `worker_local`s
     unsigned slot = 0;                   // which thread of a pool this is
+    std::uint32_t thread = 0;            // an executor's own: the kernel's number of it
     detail::fork_deque* forks = nullptr; // what this thread of a pool has forked
     bool blocking = false;               // in a blocking_region
     task_node* own_node = nullptr; // an entry in the registry that this thread keeps; in use if it has an id
