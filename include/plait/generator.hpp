@@ -133,6 +133,8 @@ class [[nodiscard]] generator {
 ///     auto each = sizes(urls);
 ///     while (const std::size_t* size = co_await each.next()) use(*size);
 ///
+/// An executor's `map` over it is one again (map.hpp), and a pipeline may begin with it.
+///
 /// Threads:       one consumer at a time; it runs as a part of the task that awaits `next`.
 /// Order:         what the consumer did before `next` is visible to the coroutine behind its `co_yield`,
 ///                and what that did before the next one after the `next`: they take turns within one task,
@@ -194,6 +196,11 @@ class [[nodiscard]] async_generator<T>::awaiter {
 };
 
 namespace detail {
+
+template <class T>
+inline constexpr bool is_async_generator = false;
+template <class T>
+inline constexpr bool is_async_generator<async_generator<T>> = true;
 
 template <class T>
 class generator_promise : public yielding<T> {

@@ -18,6 +18,15 @@ namespace plait {
 /// dereferenced; after `++` the next one is delivered. `map_outcomes` yields every item's outcome in its
 /// place, and never throws for an item. What `fn` returns is moved out; for void it is std::monostate.
 ///
+/// Over an `async_generator`, which goes alone, each of them gives an `async_generator`, for a task, also one
+/// of the executor's own loop. A failure of `map` or `map_unordered` is its end: what has not started is
+/// cancelled, what runs waited for. Each item is a task of its own, with its copy of `fn`.
+///
+///     auto pages = pool.map(parse, lines());    // lines() co_yields what it waits for
+///     while (page* one = co_await pages.next()) store(*one);
+///
+/// Destroyed before its end it cancels likewise, but waits for nobody.
+///
 /// Cancellation:  destroying the range cancels what has not started **and waits for what still runs**, so
 ///                that `fn` may refer to locals of the caller (test M6).
 /// Errors:        an input that throws ends the range with that exception, after the items before it.

@@ -3,6 +3,7 @@
 
 #include <optional>
 #include <plait/detail/arrivals.hpp>
+#include <plait/detail/map_async.hpp>
 #include <plait/detail/map_chunk.hpp>
 #include <plait/detail/ranges.hpp>
 #include <plait/map.hpp>
@@ -235,7 +236,8 @@ class map_core {
     // Cancels what has not started and waits for what runs: afterwards nobody refers to `fn_`.
     void give_up() noexcept {
         input_ended_ = true;
-        for (flight& f : flights_) f.cancel();
+        // The last first: one that runs may end at once, and the next one must not begin then.
+        for (auto f = flights_.rbegin(); f != flights_.rend(); ++f) f->cancel();
         for (flight& f : flights_) f.wait_for_all();
     }
 
@@ -322,6 +324,31 @@ auto make_map_range(Executor& ex, F&& fn, map_options options, Ranges&&... range
     return map_range<core>{new core{ex, std::forward<F>(fn), options, std::forward<Ranges>(ranges)...}};
 }
 
+template <map_kind Kind, class Executor, class F, class Generator>
+auto make_async_map(Executor& ex, F&& fn, map_options options, Generator&& input) {
+    static_assert(!std::is_reference_v<Generator>, "plait: map owns its async_generator: std::move it");
+    static_assert(std::copy_constructible<F>,
+                  "plait: over an async_generator each item gets a copy of map's function, "
+                  "which this one cannot give");
+    using R = task_value_t<std::invoke_result_t<F&, typename Generator::value_type>>;
+    if (options.window == 0) throw_map_window();
+    const std::size_t window =
+        options.window == map_options::automatic ? 64 * ex.concurrency() : options.window;
+    return map_async<Kind, R>(ex, std::forward<F>(fn), window,
+                              later(std::chrono::steady_clock::now(), options.timeout),
+                              std::forward<Generator>(input));
+}
+
+template <map_kind Kind, class Executor, class F, class... Inputs>
+auto choose_map(Executor& ex, F&& fn, map_options options, Inputs&&... inputs) {
+    if constexpr ((is_async_generator<std::remove_cvref_t<Inputs>> || ...)) {
+        static_assert(sizeof...(Inputs) == 1, "plait: map takes one async_generator, and nothing beside it");
+        return make_async_map<Kind>(ex, std::forward<F>(fn), options, std::forward<Inputs>(inputs)...);
+    } else {
+        return make_map_range<Kind>(ex, std::forward<F>(fn), options, std::forward<Inputs>(inputs)...);
+    }
+}
+
 template <map_kind Kind, class Executor, class F, class... Args>
 auto make_map(Executor& ex, F fn, Args&&... args) {
     static_assert(sizeof...(Args) > 0, "plait: map needs at least one range after the function");
@@ -330,11 +357,11 @@ auto make_map(Executor& ex, F fn, Args&&... args) {
             auto all = std::forward_as_tuple(std::forward<Args>(args)...);
             static_assert(is_map_options<std::tuple_element_t<sizeof...(Args) - 1, decltype(all)>>,
                           "plait: map_options come last, after the ranges");
-            return make_map_range<Kind>(ex, std::move(fn), std::get<sizeof...(Args) - 1>(all),
-                                        std::get<I>(std::move(all))...);
+            return choose_map<Kind>(ex, std::move(fn), std::get<sizeof...(Args) - 1>(all),
+                                    std::get<I>(std::move(all))...);
         }(std::make_index_sequence<sizeof...(Args) - 1>{});
     } else {
-        return make_map_range<Kind>(ex, std::move(fn), map_options{}, std::forward<Args>(args)...);
+        return choose_map<Kind>(ex, std::move(fn), map_options{}, std::forward<Args>(args)...);
     }
 }
 

@@ -142,11 +142,6 @@ class next_of_generator {
     Generator all_;
 };
 
-template <class T>
-inline constexpr bool is_async_generator = false;
-template <class T>
-inline constexpr bool is_async_generator<async_generator<T>> = true;
-
 template <class Producer>
 auto choose_source() {
     using plain = std::remove_cvref_t<Producer>;
