@@ -101,6 +101,27 @@ TEST(AsyncEvent, Y11_SetWakesAllThatWaitThoughResetFollowsAtOnce) {
     }());
 }
 
+TEST(AsyncEvent, Y11_SetWakesThemInTheOrderInWhichTheyCame) {
+    event_loop loop;
+    loop.run([]() -> task<> {
+        async_event e;
+        std::vector<int> order;
+        auto wait = [](async_event& of, std::vector<int>& seen, int n) -> task<> {
+            co_await of.wait();
+            seen.push_back(n);
+        };
+        co_await with_group([&](task_group& group) -> task<> {
+            std::vector<future<void>> all;
+            for (int i = 0; i < 5; ++i) all.push_back(group.spawn(wait, std::ref(e), std::ref(order), i));
+            co_await settle();
+            all[2].cancel();
+            co_await settle();
+            e.set();
+        });
+        EXPECT_EQ(order, (std::vector{0, 1, 3, 4}));
+    }());
+}
+
 constexpr int parties = 5;
 constexpr int rounds = sanitized ? 200 : 1000;
 
@@ -171,6 +192,31 @@ TEST(AsyncLatch, Y13_CountsDownFromAnyThreadAndNotBelowZero) {
         co_await latch.wait(); // at once
     }(l));
     EXPECT_THROW(l.count_down(), std::invalid_argument);
+}
+
+TEST(AsyncLatch, Y13_ACancelledWaitLeavesTheCountAsItWasAndTheOthersGoOnInTheirOrder) {
+    event_loop loop;
+    loop.run([]() -> task<> {
+        async_latch l{2};
+        std::vector<int> order;
+        auto wait = [](async_latch& of, std::vector<int>& seen, int n) -> task<> {
+            co_await of.wait();
+            seen.push_back(n);
+        };
+        co_await with_group([&](task_group& group) -> task<> {
+            std::vector<future<void>> all;
+            for (int i = 0; i < 4; ++i) all.push_back(group.spawn(wait, std::ref(l), std::ref(order), i));
+            co_await settle();
+            all[0].cancel();
+            co_await settle();
+            l.count_down();
+            co_await settle();
+            EXPECT_TRUE(order.empty());
+            EXPECT_FALSE(l.try_wait());
+            l.count_down();
+        });
+        EXPECT_EQ(order, (std::vector{1, 2, 3}));
+    }());
 }
 
 TYPED_TEST(AsyncWaits, C20_TasksThatWaitEndWhenTheyAreCancelled) {

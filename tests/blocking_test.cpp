@@ -84,6 +84,74 @@ TEST(Blocking, E17_ManyThreadsMayWaitForSuspendedChildren) {
     EXPECT_EQ(pool.submit(down, std::ref(pool), 60).get(), 60);
 }
 
+// The stranger may need what the waiting task holds: a mutex, say.
+TEST(Blocking, AWaitForAChildRunsNoStranger) {
+    plait::thread_pool pool{{.workers = 1}};
+    std::latch stranger_is_queued{1};
+    std::latch begun{1};
+    bool holds_a_lock = false; // of the one worker
+    auto waiting = pool.submit([&] {
+        begun.count_down();
+        stranger_is_queued.wait();
+        holds_a_lock = true;
+        const int result = pool.submit([] { return 1; }).get(); // behind the stranger
+        holds_a_lock = false;
+        return result;
+    });
+    begun.wait();
+    auto stranger = pool.submit([&] { return holds_a_lock; });
+    stranger_is_queued.count_down();
+    EXPECT_EQ(waiting.get(), 1);
+    EXPECT_FALSE(stranger.get());
+}
+
+// The child runs elsewhere, and waits for a stranger, which some other thread has to run.
+TEST(Blocking, AWaitForAChildThatRunsElsewhereRunsNoStranger) {
+    plait::thread_pool pool{{.workers = 2}};
+    for (int round = 0; round < 100; ++round) {
+        std::latch child_runs{1};
+        std::latch stranger_has_run{1};
+        std::thread::id of_stranger;
+        auto waiting = pool.submit([&] {
+            auto child = pool.submit([&] {
+                child_runs.count_down();
+                stranger_has_run.wait();
+            });
+            child_runs.wait(); // on the other worker
+            child.get();
+            return std::this_thread::get_id();
+        });
+        child_runs.wait();
+        auto stranger = pool.submit([&] {
+            of_stranger = std::this_thread::get_id();
+            stranger_has_run.count_down();
+        });
+        EXPECT_NE(waiting.get(), of_stranger);
+        stranger.get();
+    }
+}
+
+// At most 256 spare threads: what blocks beyond that goes on without.
+TEST(Blocking, BeyondTheBoundARegionDoesNothingAndAllEnds) {
+    constexpr int many = 300;
+    plait::thread_pool pool{{.workers = 1}};
+    std::latch gate{1};
+    std::atomic<int> inside{0};
+    std::vector<plait::future<void>> all;
+    for (int i = 0; i < many; ++i)
+        all.push_back(pool.submit([&] {
+            const plait::blocking_region waiting;
+            ++inside;
+            inside.notify_one();
+            gate.wait();
+        }));
+    // The pool's own thread and all the spare ones.
+    for (int n = inside; n < 257; n = inside) inside.wait(n);
+    gate.count_down();
+    for (auto& f : all) f.get();
+    EXPECT_EQ(inside, many);
+}
+
 TEST(Blocking, AWaitWithADeadlineDoesNotRunTheChild) {
     plait::thread_pool pool{{.workers = 1}};
     std::atomic<bool> waited{false};

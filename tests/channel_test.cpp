@@ -53,6 +53,23 @@ TEST(Channel, Y1_SuspendedSendersAreServedInTheOrderInWhichTheyCame) {
     }());
 }
 
+TEST(Channel, Y1_SuspendedReceiversAreServedInTheOrderInWhichTheyCame) {
+    event_loop loop;
+    loop.run([]() -> task<> {
+        channel<int> c{4};
+        std::vector<int> got(5);
+        co_await with_group([&](task_group& group) -> task<> {
+            for (int& mine : got)
+                group.spawn(
+                    [](channel<int>& from, int& to) -> task<> { to = (co_await from.receive()).value(); },
+                    std::ref(c), std::ref(mine));
+            for (int k = 0; k < 3; ++k) co_await yield();
+            for (int i = 1; i <= 5; ++i) co_await c.send(i);
+        });
+        EXPECT_EQ(got, (std::vector{1, 2, 3, 4, 5}));
+    }());
+}
+
 /// What n senders send, and m receivers receive, on threads and on loops.
 struct traffic {
     static constexpr int senders = 4;
