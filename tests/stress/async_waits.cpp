@@ -15,7 +15,7 @@
 namespace plait::test {
 namespace {
 
-constexpr int rounds = sanitized ? 500 : 40'000;
+constexpr int rounds = sanitized ? 15'000 : 40'000;
 
 void stagger(int round) {
     for (int k = round % 64; k > 0; --k) detail::spin_pause();

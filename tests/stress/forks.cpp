@@ -14,7 +14,7 @@
 namespace plait::test {
 namespace {
 
-constexpr int rounds = sanitized ? 100 : 2'000;
+constexpr int rounds = sanitized ? 1'500 : 2'000;
 
 /// What a node of a tree does: it follows from the node's number alone.
 struct shape {

@@ -14,7 +14,7 @@
 namespace plait::test {
 namespace {
 
-constexpr int rounds = sanitized ? 300 : 5'000;
+constexpr int rounds = 5'000;
 
 struct work_load {
     thread_pool& pool;
