@@ -3,23 +3,13 @@
 
 mutants.py --compiler C++ --library libplait_model.a --work FOLDER [--flags FLAGS] [NAME...]
 
-A mutant is a text of a shipped source and what stands in its place; if the text is not there exactly once, that is a failure too,
-so that the list keeps up with the source. It is compiled with the model's own test and must be killed by it: with a schedule,
-which is printed. Exit status 0: all were killed.
+A mutant is a text of a shipped source and what stands in its place, or several of both; if a text is not there exactly once,
+that is a failure too, so that the list keeps up with the source. It is compiled with the model's own test and must be killed by
+it: with a schedule, which is printed. Exit status 0: all were killed.
 """
 
-import argparse
-import concurrent.futures
-import os
-import pathlib
-import re
-import shutil
-import subprocess
-import sys
+from mutation import INCLUDE, SRC, try_all
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-MODEL = ROOT / "tests/model"
-INCLUDE, SRC = "include/plait/", "src/"
 DEQUE, WORD, RING, CORE = (INCLUDE + "detail/" + name + ".hpp" for name in ("deque", "future_word", "channel_ring", "channel_core"))
 LOCK, CONTEXT = INCLUDE + "detail/spin_lock.hpp", INCLUDE + "detail/context.hpp"
 INBOX, PLACE, SLOT = SRC + "base/inbox.hpp", SRC + "base/parking_place.cpp", SRC + "process/slot_state.hpp"
@@ -236,84 +226,4 @@ MUTANTS = [
     ("graph", "a failure stops nobody", GRAPH_STOP, "while (context* child = next_live()) child->stop();", ""),
 ]
 
-
-def build_and_run(number, mutant, arguments):
-    model, title, file, old, new, *rest = mutant
-    again = list(rest[0]) if rest else []
-    text = (ROOT / file).read_text(encoding="utf-8")
-    if text.count(old) != 1:
-        return False, f"the text stands {text.count(old)} times in {file}, and must stand there once"
-    overlay = arguments.work / f"mutant_{number}"
-    shutil.rmtree(overlay, ignore_errors=True)
-    changed = text.replace(old, new)
-    source = MODEL / f"{model}.cpp"
-    with_std = []
-    for line in source.read_text(encoding="utf-8").splitlines():
-        if line.startswith("// with: "):
-            with_std += line.removeprefix("// with: ").split()
-        small = re.fullmatch(r"// small: (\S+) (.+) -> (.+)", line)
-        if small:
-            path = SRC + small[1] if (ROOT / SRC / small[1]).exists() else "include/" + small[1]
-            made = overlay / path  # in several places, perhaps
-            if path == file:
-                changed = changed.replace(small[2], small[3])
-            else:
-                before = (made if made.exists() else ROOT / path).read_text(encoding="utf-8")
-                write(made, before.replace(small[2], small[3]))
-    write(overlay / file, changed)
-    common = [*arguments.compiler.split(), "-std=c++20", *arguments.flags.split(), "-w", f"-I{overlay}/src", f"-I{overlay}/include",
-              f"-I{MODEL}/shadow", f"-I{ROOT}/include", f"-I{ROOT}/src", f"-I{MODEL}", "-c"]
-
-    def place(name):
-        mutated = overlay / SRC / f"{name}.cpp"
-        return mutated if mutated.exists() else ROOT / SRC / f"{name}.cpp"
-
-    objects = []
-    for what, flags in [(source, [])] + [(place(n), ["-include", f"{MODEL}/shadow/std_threads.hpp"]) for n in with_std] + \
-                       [(place(n), []) for n in again]:
-        result = overlay / (what.stem + ("_model.o" if what == source else ".o"))
-        compiled = subprocess.run([*common, *flags, what, "-o", result], capture_output=True, text=True, check=False)
-        if compiled.returncode != 0:
-            return False, "does not compile:\n" + compiled.stderr[:2000]
-        objects.append(result)
-    program = overlay / "program"
-    linked = subprocess.run([*arguments.compiler.split(), *arguments.flags.split(), *objects, arguments.library, "-lgtest",
-                             "-lgtest_main", "-pthread", "-o", program], capture_output=True, text=True, check=False)
-    if linked.returncode != 0:
-        return False, "does not link:\n" + linked.stderr[:2000]
-    run = subprocess.run([program, "--gtest_brief=1"], capture_output=True, text=True, check=False, timeout=400)
-    output = run.stdout + run.stderr
-    found = re.search(r"^([^\n]*)\nThe schedule \(number (\d+)\)", output, re.M)
-    if run.returncode == 0 or not found:
-        return False, f"it lives (exit status {run.returncode})\n" + output[-2000:]
-    schedule = re.search(r'\.replay = "([^"]*)"', output)[1]
-    return True, f"schedule {found[2]}, {schedule}\n        {found[1]}"
-
-
-def write(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-
-
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--compiler", required=True)
-    parser.add_argument("--library", required=True)
-    parser.add_argument("--work", required=True, type=pathlib.Path)
-    parser.add_argument("--flags", default="-O1")
-    parser.add_argument("names", nargs="*", help="models, or parts of titles; all if none is given")
-    arguments = parser.parse_args()
-    chosen = [(n, m) for n, m in enumerate(MUTANTS) if not arguments.names or
-              any(name == m[0] or name in m[1] for name in arguments.names)]
-    survivors = 0
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        jobs = [(m, pool.submit(build_and_run, n, m, arguments)) for n, m in chosen]
-        for mutant, job in jobs:
-            killed, how = job.result()
-            survivors += not killed
-            print(f"{'killed' if killed else 'FAILED'}  {mutant[0]}: {mutant[1]}: {how}", flush=True)
-    print(f"{len(chosen)} mutants, {len(chosen) - survivors} killed")
-    sys.exit(1 if survivors else 0)
-
-
-main()
+try_all(MUTANTS)
