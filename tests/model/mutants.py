@@ -18,7 +18,9 @@ LANE, LANES = SRC + "strand/post_lane.hpp", SRC + "strand/post_lane.cpp"
 POOL, SEARCH = SRC + "strand/pool_engine.cpp", SRC + "strand/pool_search.cpp"
 ENGINE, SCOPE = SRC + "strand/engine.cpp", SRC + "base/context.cpp"
 JOIN, FORK, STRAND = SRC + "coro/join.cpp", SRC + "coro/fork.cpp", SRC + "strand/graph_strand.cpp"
-GRAPH_STOP = SRC + "strand/graph_stop.cpp"
+GRAPH_STOP, BLOCKING = SRC + "strand/graph_stop.cpp", SRC + "strand/pool_blocking.cpp"
+SUBMITTED, STATE, FORKS = (INCLUDE + "detail/" + name + ".hpp" for name in ("submitted", "state", "fork"))
+SELECT, CHANNEL_WAIT = INCLUDE + "detail/select.hpp", INCLUDE + "detail/channel_wait.hpp"
 FUTURES = ["result/state", "result/future", "result/arrivals"]
 
 # model, what is wrong, file, text, what it becomes, [sources of the library to be compiled again]
@@ -49,6 +51,15 @@ MUTANTS = [
     ("deque", "popping by address takes whatever is on top", DEQUE, "slot(bottom).load(order::relaxed) != &item) return false;",
      "slot(bottom).load(order::relaxed) == nullptr) return static_cast<void>(item), false;"),
     ("deque", "popping by position takes what lies on top along", DEQUE, "bottom_.load(order::relaxed) - 1 != position || top_", "top_"),
+    ("deque", "steal reads the item after its exchange", DEQUE,
+     "T* const item = ring_.load(order::acquire)->slot(top).load(order::relaxed);\n"
+     "        if (!still() || !top_.compare_exchange(top, top + 1, order::seq_cst, order::relaxed)) return nullptr;\n"
+     "        return item;",
+     "if (!still() || !top_.compare_exchange(top, top + 1, order::seq_cst, order::relaxed)) return nullptr;\n"
+     "        return ring_.load(order::acquire)->slot(top).load(order::relaxed);"),
+    ("deque", "a ring that is outgrown is given back", DEQUE, "limit_ = top + more->mask + 1;",
+     "limit_ = top + more->mask + 1;\n        more->older = nullptr;\n        using slot = atomic<T*>;\n"
+     "        for (std::int64_t i = 0; r && i <= r->mask; ++i) r->slot(i).~slot();"),
     ("inbox", "push publishes without release", INBOX, "order::acq_rel,\n                                         order::relaxed));",
      "order::relaxed,\n                                         order::relaxed));"),
     ("inbox", "push wakes nobody", INBOX, "return head == sleeping;", "return false;"),
@@ -179,6 +190,20 @@ MUTANTS = [
     ("lanes", "a claim does not hold its chunk", LANE, "c.join();\n        chunk_ = &c;\n        read_ = 1;",
      "chunk_ = &c;\n        read_ = 0;"),
     ("lanes", "a chunk is used again while it is read", LANES, "if (c.done(1)) spares.give(c);", "spares.give(c);"),
+    ("lanes", "empty() looks into the first chunk only", LANES, "return !c || (c->empty() && !(c->exhausted() && c->next()));",
+     "return !c || c->empty();"),
+    ("lanes", "a claim can be stolen from before its exchange", LANES,
+     ("record_chunk::range record_chunk::claim(std::uint32_t most) noexcept {",
+     "if (!head_.compare_exchange(head, head + n, order::acq_rel, order::relaxed)) return {};",
+     "const record_chunk::range r = c->claim(most);", "mine.set(*c, r.begin, r.end);\n            more"),
+     ("static record_claim* claiming;\nrecord_chunk::range record_chunk::claim(std::uint32_t most) noexcept {\n"
+     "    record_claim& mine = *claiming;",
+     "mine.set(*this, begin, begin + n);\n    if (!head_.compare_exchange(head, head + n, order::acq_rel, order::relaxed)) {\n"
+     "        mine.set(*this, begin, begin);\n        return {};\n    }",
+     "claiming = &mine;\n        const record_chunk::range r = c->claim(most);", "more")),
+    ("lanes", "a chunk is linked before it is open", LANES,
+     ("c->open();", "last_ = &more;\n"),
+     ("", "last_ = &more;\n    more.open();\n")),
     ("pool", "no last look before going to sleep", POOL, "if (stop_ || work_possible()) {", "if (stop_) {"),
     ("pool", "who goes to sleep does not look for forks once more", POOL, " &&\n         !forks_seen_late()))", "))"),
     ("pool", "sleepers are looked for without a barrier", POOL,
@@ -195,6 +220,42 @@ MUTANTS = [
      "request_wake(waking::for_one)"),
     ("pool", "who comes too late is not counted out", ENGINE, "    leave(n);\n    throw_closed();", "    throw_closed();"),
     ("pool", "the last one out wakes nobody", ENGINE, "if (before & closed_bit) futex_wake_all(live_.address());", ""),
+    ("pool", "a wake is over only when its receiver has searched", POOL,
+     ("mine.passes_on = receive_wake();",
+     "if (work* w = woken ? first_after_sleep(slot, turn) : next(slot, turn)) {"),
+     ("mine.passes_on = waking_ == waking::for_more;",
+     "work* const w = woken ? first_after_sleep(slot, turn) : next(slot, turn);\n            if (woken) {\n"
+     "                const spin_guard guard{lock_};\n                waking_ = waking::nobody;\n            }\n            if (w) {")),
+    ("pool", "sleepers are looked for before the record is there", LANE,
+     "--credit_;\n        last_->put(r, fast_.load(order::relaxed));\n        return then();",
+     "--credit_;\n        const auto told = then();\n        last_->put(r, fast_.load(order::relaxed));\n        return told;"),
+    ("pool", "sleepers are looked for before the fork is there", FORKS,
+     "if (!push(w)) [[unlikely]]\n            return false;\n        if (somebody_sleeps()) [[unlikely]]\n            wake();\n"
+     "        return true;", "if (somebody_sleeps()) wake();\n        return push(w);"),
+    ("pool", "sleepers are looked for before what a worker posts is there", POOL,
+     ("if (sleepers_.load(order::seq_cst) != 0) wake_one();\n}\n\nnamespace",
+     "void pool_engine::push_own(local_queue& q, std::span<work* const> items) noexcept {\n"),
+     ("}\n\nnamespace",
+     "void pool_engine::push_own(local_queue& q, std::span<work* const> items) noexcept {\n"
+     "    if (sleepers_.load(order::seq_cst) != 0) wake_one();\n")),
+    ("pool", "who sees the end does not look any more", POOL, "return !(stop_ && !work_anywhere());", "return !stop_;"),
+    ("pool", "who goes to sleep announces itself by acquire and release", POOL, "sleepers_.fetch_add(1, order::seq_cst);",
+     "sleepers_.fetch_add(1, order::acq_rel);"),
+    ("pool", "who wakes wakes before the epoch is another", POOL,
+     "epoch_.fetch_add(1, order::release);\n        return {wake::sleeper, epoch_.address()};",
+     "futex_wake(epoch_.address());\n        epoch_.fetch_add(1, order::release);\n        return {};"),
+    ("pool", "who goes to sleep reads the epoch after the lock", POOL, "epoch = epoch_.load(order::relaxed);\n    }",
+     "}\n    epoch = epoch_.load(order::relaxed);"),
+    ("pool", "who closes does not wait for who posts", LANE,
+     "std::uint32_t take_credit() noexcept {\n        const spin_guard guard{lock_};", "std::uint32_t take_credit() noexcept {"),
+    ("blocking", "who blocks does not look whether anything is queued", BLOCKING,
+     "if (work_possible()) order = request_wake(waking::for_more);", ""),
+    ("blocking", "who blocks does not look for forks once more", BLOCKING,
+     "carry_out(order);\n    if (offers && forks_seen_late()) wake_one();\n}", "carry_out(order);\n}"),
+    ("blocking", "there are more spare threads than there may be", BLOCKING,
+     ("std::min<std::uint32_t>(blocked_, most_spares)",
+     "if (slot == queues_.size()) throw std::bad_alloc{};"),
+     ("blocked_", "")),
     ("join", "the last child does not see what others have done", JOIN, "if (left_.load(order::acquire) == n) return true;",
      "if (left_.load(order::relaxed) == n) return true;"),
     ("join", "a child is counted out without release", JOIN, "return left_.fetch_sub(n, order::acq_rel) == n;",
