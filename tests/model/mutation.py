@@ -97,13 +97,24 @@ class Tries:
                                 capture_output=True, text=True, check=False)
         if linked.returncode != 0:
             raise Failed("does not link:\n" + linked.stderr[:2000])
-        run = subprocess.run([program, "--gtest_brief=1"], capture_output=True, text=True, check=False, timeout=400)
+        run = subprocess.run([program, "--gtest_brief=1", "--gtest_fail_fast"], capture_output=True, text=True, check=False, timeout=400)
         output = run.stdout + run.stderr
         found = re.search(r"^([^\n]*)\nThe schedule \(number (\d+)\)", output, re.M)
         if run.returncode == 0 or not found:
             raise Failed(f"it lives (exit status {run.returncode})\n" + output[-2000:])
         schedule = re.search(r'\.replay = "([^"]*)"', output)[1]
         return f"schedule {found[2]}, {schedule}\n        {found[1]}"
+
+
+def faults_of_pages(mutants):
+    """What the pages say of the list: each name that stands there, and how many there are."""
+    names = {f"{mutant[0]}: {mutant[1]}" for mutant in mutants}
+    page = (ROOT / "docs/internals/models.md").read_text(encoding="utf-8")
+    for name in re.findall(r"\*(\w+: [^*]+)\*", page):
+        if name not in names:
+            yield f"docs/internals/models.md: there is no mutant '{name}'"
+    if f"in {len(mutants)} ways" not in (ROOT / "docs/testing.md").read_text(encoding="utf-8"):
+        yield f"docs/testing.md: there are {len(mutants)} mutants"
 
 
 def try_all(mutants):
@@ -118,6 +129,9 @@ def try_all(mutants):
     chosen = [(n, m) for n, m in enumerate(mutants) if not arguments.names or
               any(name == m[0] or name in m[1] for name in arguments.names)]
     survivors = 0
+    for fault in faults_of_pages(mutants):
+        print(f"FAILED  {fault}")
+        survivors += 1
     tries = Tries(arguments)
     with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
         jobs = [(m, pool.submit(tries.build_and_run, n, m)) for n, m in chosen]
