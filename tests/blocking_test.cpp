@@ -180,6 +180,27 @@ TEST(Blocking, ARegionLetsAnotherTaskRunInItsPlace) {
     blocked.get();
 }
 
+TEST(Blocking, BeyondItsBoundARegionDoesNothing) {
+    constexpr int most = 1 + 256; // the worker, and spare threads
+    constexpr int tasks = most + 20;
+    plait::thread_pool pool{{.workers = 1}};
+    std::latch all_inside{most};
+    std::latch gate{1};
+    std::atomic<int> begun{0};
+    std::vector<plait::future<void>> all;
+    for (int i = 0; i < tasks; ++i)
+        all.push_back(pool.submit([&] {
+            if (++begun <= most) all_inside.count_down();
+            const plait::blocking_region waiting;
+            gate.wait();
+        }));
+    all_inside.wait();
+    EXPECT_EQ(begun, most);
+    gate.count_down();
+    for (auto& f : all) f.get();
+    EXPECT_EQ(begun, tasks);
+}
+
 TEST(Blocking, AfterARegionThereAreAsManyAtWorkAsThereAreWorkers) {
     constexpr int workers = 3;
     plait::thread_pool pool{{.workers = workers}};

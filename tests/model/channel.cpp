@@ -30,6 +30,34 @@ TEST(Model, Channel_OneSenderOneReceiver) {
     });
 }
 
+// It can be interrupted while it is moved.
+struct long_item {
+    explicit long_item(int n) noexcept : value{n} {}
+    long_item(long_item&& other) noexcept : value{other.look()} {}
+    long_item& operator=(long_item&&) = delete;
+    ~long_item() = default;
+    int look() const noexcept {
+        step.load(std::memory_order_relaxed);
+        return value;
+    }
+
+    const int value;
+    plait::testing::atomic<int> step{0};
+};
+
+TEST(Model, Channel_ASlotIsFreeWhenItsItemHasBeenTakenOut) {
+    explored("channel: two items that take long to be moved, one slot", [] {
+        plait::channel<long_item> c{1};
+        thread sender{"sender", [&c] {
+                          c.send_blocking(long_item{1});
+                          c.send_blocking(long_item{2});
+                      }};
+        check(c.receive_blocking()->value == 1);
+        check(c.receive_blocking()->value == 2);
+        sender.join();
+    });
+}
+
 TEST(Model, Channel_TwoSenders) {
     explored("channel: two senders, one slot", [] {
         channel c{1};
@@ -98,6 +126,18 @@ TEST(Model, Channel_CloseEndsWhoWaits) {
     });
 }
 
+TEST(Model, Channel_CloseEndsAllWhoWait) {
+    explored("channel: close against two receivers that wait", [] {
+        channel c{1};
+        const auto receive = [&c] { check(!c.receive_blocking()); };
+        thread one{"one", receive};
+        thread two{"two", receive};
+        c.close();
+        one.join();
+        two.join();
+    });
+}
+
 TEST(Model, Channel_ATimedReceiveLosesNothing) {
     explored("channel: receive_for against send", [] {
         channel c{1};
@@ -142,6 +182,31 @@ TEST(Model, Channel_ACancelledReceiveTakesNothing) {
         canceller.join();
         t.join();
         check(got != static_cast<bool>(c.try_receive()), "the item is lost, or there twice");
+    });
+}
+
+TEST(Model, Channel_ACancelledSendHasNotSent) {
+    explored_tasks("channel: receive against the cancellation of a send", [] {
+        channel c{1};
+        c.send_blocking(payload{1});
+        bool sent = false;
+        const auto send = [&]() -> model_task {
+            payload item{2};
+            try {
+                co_await c.send(std::move(item));
+                sent = true;
+            } catch (const plait::cancelled&) {
+                check(item.value() == 2, "the item is gone, and was not sent");
+            }
+        };
+        waiting_task t{send()};
+        thread canceller{"canceller", [&] { t.scope().stop(); }};
+        check(c.receive_blocking()->value() == 1);
+        canceller.join();
+        t.join();
+        auto second = c.try_receive();
+        check(sent == static_cast<bool>(second), "the item was sent and cancelled, or neither");
+        if (second) check(second->value() == 2);
     });
 }
 

@@ -137,6 +137,53 @@ TEST(Model, Join_AFailureStopsTheOther) {
     });
 }
 
+// A coroutine that is no task, with a scope of its own on a pool: its children are posted, and may end before it has suspended.
+class foreign {
+  public:
+    struct promise_type {
+        plait::detail::context scope;
+        plait::detail::task_node node{};
+        foreign get_return_object() noexcept {
+            return foreign{std::coroutine_handle<promise_type>::from_promise(*this)};
+        }
+        std::suspend_always initial_suspend() const noexcept { return {}; }
+        std::suspend_always final_suspend() const noexcept { return {}; }
+        void return_void() const noexcept {}
+        [[noreturn]] void unhandled_exception() const { throw; }
+    };
+    foreign(const foreign&) = delete;
+    foreign& operator=(const foreign&) = delete;
+    ~foreign() { handle_.destroy(); }
+
+    void start_on(plait::detail::worker& home) {
+        plait::detail::context& scope = handle_.promise().scope;
+        scope.home = &home;
+        scope.node = &handle_.promise().node;
+        plait::detail::resume(handle_, scope);
+    }
+
+  private:
+    explicit foreign(std::coroutine_handle<promise_type> h) noexcept : handle_{h} {}
+    const std::coroutine_handle<promise_type> handle_;
+};
+
+TEST(Model, Join_ChildrenEndBeforeTheirParentSuspends) {
+    explored_at_random("join: two children of a coroutine that is no task", [] {
+        flag done;
+        const auto gathers = [&done]() -> foreign {
+            const auto [a, b] = co_await plait::gather(tree(0), tree(0));
+            check(a.value() + b.value() == 2);
+            done.raise();
+        };
+        foreign parent = gathers();
+        pool p;
+        const auto start = [&] { parent.start_on(*p.engine); };
+        p.post([&start] { start(); });
+        done.wait();
+        p.shutdown();
+    });
+}
+
 TEST(Model, Join_ACancellationReachesAllChildren) {
     explored_at_random("join: a pair that waits in a pair, cancelled from outside", [] {
         plait::async_event never;

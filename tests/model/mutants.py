@@ -3,23 +3,13 @@
 
 mutants.py --compiler C++ --library libplait_model.a --work FOLDER [--flags FLAGS] [NAME...]
 
-A mutant is a text of a shipped source and what stands in its place; if the text is not there exactly once, that is a failure too,
-so that the list keeps up with the source. It is compiled with the model's own test and must be killed by it: with a schedule,
-which is printed. Exit status 0: all were killed.
+A mutant is a text of a shipped source and what stands in its place, or several of both; if a text is not there exactly once,
+that is a failure too, so that the list keeps up with the source. It is compiled with the model's own test and must be killed by
+it: with a schedule, which is printed. Exit status 0: all were killed.
 """
 
-import argparse
-import concurrent.futures
-import os
-import pathlib
-import re
-import shutil
-import subprocess
-import sys
+from mutation import INCLUDE, SRC, try_all
 
-ROOT = pathlib.Path(__file__).resolve().parents[2]
-MODEL = ROOT / "tests/model"
-INCLUDE, SRC = "include/plait/", "src/"
 DEQUE, WORD, RING, CORE = (INCLUDE + "detail/" + name + ".hpp" for name in ("deque", "future_word", "channel_ring", "channel_core"))
 LOCK, CONTEXT = INCLUDE + "detail/spin_lock.hpp", INCLUDE + "detail/context.hpp"
 INBOX, PLACE, SLOT = SRC + "base/inbox.hpp", SRC + "base/parking_place.cpp", SRC + "process/slot_state.hpp"
@@ -28,7 +18,9 @@ LANE, LANES = SRC + "strand/post_lane.hpp", SRC + "strand/post_lane.cpp"
 POOL, SEARCH = SRC + "strand/pool_engine.cpp", SRC + "strand/pool_search.cpp"
 ENGINE, SCOPE = SRC + "strand/engine.cpp", SRC + "base/context.cpp"
 JOIN, FORK, STRAND = SRC + "coro/join.cpp", SRC + "coro/fork.cpp", SRC + "strand/graph_strand.cpp"
-GRAPH_STOP = SRC + "strand/graph_stop.cpp"
+GRAPH_STOP, BLOCKING = SRC + "strand/graph_stop.cpp", SRC + "strand/pool_blocking.cpp"
+SUBMITTED, STATE, FORKS = (INCLUDE + "detail/" + name + ".hpp" for name in ("submitted", "state", "fork"))
+SELECT, CHANNEL_WAIT = INCLUDE + "detail/select.hpp", INCLUDE + "detail/channel_wait.hpp"
 FUTURES = ["result/state", "result/future", "result/arrivals"]
 
 # model, what is wrong, file, text, what it becomes, [sources of the library to be compiled again]
@@ -59,6 +51,15 @@ MUTANTS = [
     ("deque", "popping by address takes whatever is on top", DEQUE, "slot(bottom).load(order::relaxed) != &item) return false;",
      "slot(bottom).load(order::relaxed) == nullptr) return static_cast<void>(item), false;"),
     ("deque", "popping by position takes what lies on top along", DEQUE, "bottom_.load(order::relaxed) - 1 != position || top_", "top_"),
+    ("deque", "steal reads the item after its exchange", DEQUE,
+     "T* const item = ring_.load(order::acquire)->slot(top).load(order::relaxed);\n"
+     "        if (!still() || !top_.compare_exchange(top, top + 1, order::seq_cst, order::relaxed)) return nullptr;\n"
+     "        return item;",
+     "if (!still() || !top_.compare_exchange(top, top + 1, order::seq_cst, order::relaxed)) return nullptr;\n"
+     "        return ring_.load(order::acquire)->slot(top).load(order::relaxed);"),
+    ("deque", "a ring that is outgrown is given back", DEQUE, "limit_ = top + more->mask + 1;",
+     "limit_ = top + more->mask + 1;\n        more->older = nullptr;\n        using slot = atomic<T*>;\n"
+     "        for (std::int64_t i = 0; r && i <= r->mask; ++i) r->slot(i).~slot();"),
     ("inbox", "push publishes without release", INBOX, "order::acq_rel,\n                                         order::relaxed));",
      "order::relaxed,\n                                         order::relaxed));"),
     ("inbox", "push wakes nobody", INBOX, "return head == sleeping;", "return false;"),
@@ -97,8 +98,26 @@ MUTANTS = [
      "word_.fetch_sub(stopping, order::relaxed);", FUTURES),
     ("submitted", "who stops does not look whether it is over", WORD, "while ((s & (started | cancelled | ready | stopping)) == started)",
      "while ((s & (started | cancelled | stopping)) == started)", FUTURES),
+    ("submitted", "the result is written after it is told of", SUBMITTED,
+     "this->store([this]() noexcept { return outcome_of(call_); });\n        call_.~call();\n        here.over();\n"
+     "        this->finish_stored();",
+     "this->complete(nullptr, false);\n        this->store([this]() noexcept { return outcome_of(call_); });\n"
+     "        call_.~call();\n        here.over();"),
+    ("submitted", "who completes it and who drops it both think that they are the last", WORD,
+     "return {nullptr, last(s), (s & dropped) != 0};", "return {nullptr, load() / owner == 0, (s & dropped) != 0};", FUTURES),
+    ("submitted", "a hook is announced by a plain store", WORD, "word_.fetch_sub(locked - waiting, order::release);",
+     "word_.store(s | waiting, order::release);", FUTURES),
+    ("submitted", "the function goes after its result is told of", SUBMITTED,
+     "call_.~call();\n        here.over();\n        this->finish_stored();",
+     "here.over();\n        this->finish_stored();\n        call_.~call();"),
+    ("submitted", "the function goes after it is told that it was cancelled", SUBMITTED,
+     "drop_call();\n        leave_registry();\n        this->finish(outcome<R>{why});",
+     "leave_registry();\n        this->finish(outcome<R>{why});\n        drop_call();"),
     ("future", "the future goes although others are at it", WORD, "return (s & (ready | locked)) == ready && last(s);",
      "return (s & ready) != 0;", FUTURES),
+    ("future", "the result is written after it is told of", STATE,
+     "store([&result] { return outcome<T>{std::move(result)}; });\n        finish_stored();",
+     "complete(nullptr, false);\n        store([&result] { return outcome<T>{std::move(result)}; });"),
     ("slots", "a result is finished without release", SLOT, "word_.exchange(word(generation, slot_phase::done), order::seq_cst);",
      "word_.exchange(word(generation, slot_phase::done), order::relaxed);"),
     ("slots", "a task is published without a barrier", SLOT, "word_.store(word(generation, slot_phase::queued), order::seq_cst);",
@@ -150,6 +169,31 @@ MUTANTS = [
     ("channel", "no second look before a receiver waits", CORE, "const result r = ring.pop(*w.into);\n        if",
      "const result r = result::blocked;\n        if"),
     ("channel", "many are sent and nobody is told", CORE, "if (r == result::done) look_again_for<receivers>();", ""),
+    ("channel", "a send is cancelled without the channel's lock", CHANNEL_WAIT,
+     "const typename core_type::guard g{c.lock};\n        if (!waiter::withdraw()) return false;",
+     "if (!waiter::withdraw()) return false;\n        const typename core_type::guard g{c.lock};"),
+    ("channel", "a send that was cancelled stays in the list", CORE, "senders_.remove(w);", ""),
+    ("channel", "close wakes one of all", CORE, "while (waiting_node* const w = receivers_.front()) {",
+     "for (waiting_node* w = receivers_.front(); w; w = nullptr) {"),
+    ("channel", "the stamp is written before the item is taken out", RING,
+     ("s.stamp.exchange(half(head + lap_), order::seq_cst);",
+     "into.emplace(std::move(s.item()));"),
+     ("", "s.stamp.exchange(half(head + lap_), order::seq_cst);\n        into.emplace(std::move(s.item()));")),
+    ("channel", "a slot's stamp is looked at without acquire", RING, "const std::uint32_t stamp = at(tail).stamp.load(order::seq_cst);",
+     "const std::uint32_t stamp = at(tail).stamp.load(order::relaxed);"),
+    ("select", "it does what all of its cases can", SELECT,
+     ("try_one<I>()) || ...) || ((I < first", "(I < first && try_one<I>()) ||"),
+     ("try_one<I>()) | ...) | ((I < first", "(I < first && try_one<I>()) |")),
+    ("select", "each that tells it believes to be the first", SELECT, "return of_->complete();", "return of_->complete(), true;"),
+    ("select", "it is resumed while it enters", SELECT,
+     "bool end() noexcept { return phase_.exchange(phase::ended, order::acq_rel) == phase::waiting; }",
+     "bool end() noexcept { return phase_.exchange(phase::ended, order::acq_rel) != phase::ended; }"),
+    ("select", "it does not see that it was told while it entered", SELECT,
+     "return phase_.exchange(phase::waiting, order::acq_rel) == phase::entering;",
+     "return phase_.exchange(phase::waiting, order::acq_rel) == phase::entering, true;"),
+    ("select", "it stays in the lists", SELECT, "core_->leave(*this);", ""),
+    ("select", "who is told alone uses up what others wait for", CORE, "end(receivers_, *w, r, done);",
+     "const bool told = w->tell_only;\n            end(receivers_, *w, r, done);\n            if (told) break;"),
     ("async", "unlock forgets who waits", SRC + "coro/async_mutex.cpp", "if (!queue_.end_first(woken)) locked_ = false;",
      "locked_ = false;", ["coro/async_mutex"]),
     ("async", "a permit is handed on and kept", SRC + "coro/async_semaphore.cpp",
@@ -189,6 +233,20 @@ MUTANTS = [
     ("lanes", "a claim does not hold its chunk", LANE, "c.join();\n        chunk_ = &c;\n        read_ = 1;",
      "chunk_ = &c;\n        read_ = 0;"),
     ("lanes", "a chunk is used again while it is read", LANES, "if (c.done(1)) spares.give(c);", "spares.give(c);"),
+    ("lanes", "empty() looks into the first chunk only", LANES, "return !c || (c->empty() && !(c->exhausted() && c->next()));",
+     "return !c || c->empty();"),
+    ("lanes", "a claim can be stolen from before its exchange", LANES,
+     ("record_chunk::range record_chunk::claim(std::uint32_t most) noexcept {",
+     "if (!head_.compare_exchange(head, head + n, order::acq_rel, order::relaxed)) return {};",
+     "const record_chunk::range r = c->claim(most);", "mine.set(*c, r.begin, r.end);\n            more"),
+     ("static record_claim* claiming;\nrecord_chunk::range record_chunk::claim(std::uint32_t most) noexcept {\n"
+     "    record_claim& mine = *claiming;",
+     "mine.set(*this, begin, begin + n);\n    if (!head_.compare_exchange(head, head + n, order::acq_rel, order::relaxed)) {\n"
+     "        mine.set(*this, begin, begin);\n        return {};\n    }",
+     "claiming = &mine;\n        const record_chunk::range r = c->claim(most);", "more")),
+    ("lanes", "a chunk is linked before it is open", LANES,
+     ("c->open();", "last_ = &more;\n"),
+     ("", "last_ = &more;\n    more.open();\n")),
     ("pool", "no last look before going to sleep", POOL, "if (stop_ || work_possible()) {", "if (stop_) {"),
     ("pool", "who goes to sleep does not look for forks once more", POOL, " &&\n         !forks_seen_late()))", "))"),
     ("pool", "sleepers are looked for without a barrier", POOL,
@@ -205,6 +263,42 @@ MUTANTS = [
      "request_wake(waking::for_one)"),
     ("pool", "who comes too late is not counted out", ENGINE, "    leave(n);\n    throw_closed();", "    throw_closed();"),
     ("pool", "the last one out wakes nobody", ENGINE, "if (before & closed_bit) futex_wake_all(live_.address());", ""),
+    ("pool", "a wake is over only when its receiver has searched", POOL,
+     ("mine.passes_on = receive_wake();",
+     "if (work* w = woken ? first_after_sleep(slot, turn) : next(slot, turn)) {"),
+     ("mine.passes_on = waking_ == waking::for_more;",
+     "work* const w = woken ? first_after_sleep(slot, turn) : next(slot, turn);\n            if (woken) {\n"
+     "                const spin_guard guard{lock_};\n                waking_ = waking::nobody;\n            }\n            if (w) {")),
+    ("pool", "sleepers are looked for before the record is there", LANE,
+     "--credit_;\n        last_->put(r, fast_.load(order::relaxed));\n        return then();",
+     "--credit_;\n        const auto told = then();\n        last_->put(r, fast_.load(order::relaxed));\n        return told;"),
+    ("pool", "sleepers are looked for before the fork is there", FORKS,
+     "if (!push(w)) [[unlikely]]\n            return false;\n        if (somebody_sleeps()) [[unlikely]]\n            wake();\n"
+     "        return true;", "if (somebody_sleeps()) wake();\n        return push(w);"),
+    ("pool", "sleepers are looked for before what a worker posts is there", POOL,
+     ("if (sleepers_.load(order::seq_cst) != 0) wake_one();\n}\n\nnamespace",
+     "void pool_engine::push_own(local_queue& q, std::span<work* const> items) noexcept {\n"),
+     ("}\n\nnamespace",
+     "void pool_engine::push_own(local_queue& q, std::span<work* const> items) noexcept {\n"
+     "    if (sleepers_.load(order::seq_cst) != 0) wake_one();\n")),
+    ("pool", "who sees the end does not look any more", POOL, "return !(stop_ && !work_anywhere());", "return !stop_;"),
+    ("pool", "who goes to sleep announces itself by acquire and release", POOL, "sleepers_.fetch_add(1, order::seq_cst);",
+     "sleepers_.fetch_add(1, order::acq_rel);"),
+    ("pool", "who wakes wakes before the epoch is another", POOL,
+     "epoch_.fetch_add(1, order::release);\n        return {wake::sleeper, epoch_.address()};",
+     "futex_wake(epoch_.address());\n        epoch_.fetch_add(1, order::release);\n        return {};"),
+    ("pool", "who goes to sleep reads the epoch after the lock", POOL, "epoch = epoch_.load(order::relaxed);\n    }",
+     "}\n    epoch = epoch_.load(order::relaxed);"),
+    ("pool", "who closes does not wait for who posts", LANE,
+     "std::uint32_t take_credit() noexcept {\n        const spin_guard guard{lock_};", "std::uint32_t take_credit() noexcept {"),
+    ("blocking", "who blocks does not look whether anything is queued", BLOCKING,
+     "if (work_possible()) order = request_wake(waking::for_more);", ""),
+    ("blocking", "who blocks does not look for forks once more", BLOCKING,
+     "carry_out(order);\n    if (offers && forks_seen_late()) wake_one();\n}", "carry_out(order);\n}"),
+    ("blocking", "there are more spare threads than there may be", BLOCKING,
+     ("std::min<std::uint32_t>(blocked_, most_spares)",
+     "if (slot == queues_.size()) throw std::bad_alloc{};"),
+     ("blocked_", "")),
     ("join", "the last child does not see what others have done", JOIN, "if (left_.load(order::acquire) == n) return true;",
      "if (left_.load(order::relaxed) == n) return true;"),
     ("join", "a child is counted out without release", JOIN, "return left_.fetch_sub(n, order::acq_rel) == n;",
@@ -216,12 +310,34 @@ MUTANTS = [
     ("join", "a failure stops nobody", JOIN, "order::acq_rel, order::acquire))\n        stop_children();", "order::acq_rel, order::acquire))\n        {}"),
     ("join", "who is made whole is not told that it was stopped", JOIN,
      "if (!at->arm(own))\n                for (std::size_t i = 0; i < own.size(); ++i) own.children_[i].stop();", "at->arm(own);"),
+    ("join", "how many are left is set after they can be stolen", JOIN, "begin_first(e);\n    fork_others(e, n);",
+     "begin_first(e);\n    fork_others(e, n);\n    left_.store(count_, order::relaxed);"),
+    ("join", "how many are left is set after they are posted", JOIN,
+     "left_.store(size() + 1, order::relaxed);\n    for (std::size_t i = 0; i < first; ++i) begin_next();",
+     "for (std::size_t i = 0; i < first; ++i) begin_next();\n    left_.store(size() + 1, order::relaxed);"),
+    ("join", "the parent is not counted while it suspends", JOIN,
+     ("left_.store(size() + 1, order::relaxed);",
+     "return left_.fetch_sub(1, order::acq_rel) != 1 || settle();"),
+     ("left_.store(size(), order::relaxed);", "return true;")),
+    ("join", "who counted out looks afterwards whether it was the last", JOIN, "return left_.fetch_sub(n, order::acq_rel) == n;",
+     "left_.fetch_sub(n, order::acq_rel);\n    return left_.load(order::acquire) == 0;"),
+    ("join_without_memory", "a last child is taken for alone", JOIN,
+     "c.is_last && left_.load(order::acquire) == std::size_t{c.owes} + 1 &&", "c.is_last &&"),
     ("forks", "a thief ends a fork without release", FORK, "if ((g.ended_.fetch_add(1, order::acq_rel) & sleeping) != 0)",
      "if ((g.ended_.fetch_add(1, order::relaxed) & sleeping) != 0)"),
     ("forks", "a thief wakes nobody", FORK, "if ((g.ended_.fetch_add(1, order::acq_rel) & sleeping) != 0) futex_wake(word);",
      "g.ended_.fetch_add(1, order::acq_rel);"),
     ("forks", "what thieves have done is not seen", FORK, "while (ended_.load(order::acquire) != pending_) {",
      "while (ended_.load(order::relaxed) != pending_) {"),
+    ("forks", "a thief looks at its group after it has counted itself out", FORK,
+     "if ((g.ended_.fetch_add(1, order::acq_rel) & sleeping) != 0) futex_wake(word);",
+     "g.ended_.fetch_add(1, order::acq_rel);\n    if ((g.ended_.load(order::relaxed) & sleeping) != 0) futex_wake(word);"),
+    ("helping", "who waits helps with what its thief had before", FORK, "steal_if(f->base,", "steal_if(0,"),
+    ("helping", "who waits does not look again whether its fork still runs", FORK, "return f->thief.load(order::seq_cst) == thief;",
+     "return true;"),
+    ("helping", "where a fork's own begin is told after who runs it", FORK,
+     ("f.base = e.forks->position();\n", "g.call(f, e);"),
+     ("", "f.base = e.forks->position();\n    g.call(f, e);")),
     ("graph", "a node does not see what was done before it", STRAND, "if (cell.left.fetch_sub(1, order::acq_rel) != 1) return false;",
      "if (cell.left.fetch_sub(1, order::relaxed) != 1) return false;"),
     ("graph", "the run's end does not see what was done before it", STRAND, "if (in_->strands.fetch_sub(n, order::acq_rel) != n) return nullptr;",
@@ -236,84 +352,4 @@ MUTANTS = [
     ("graph", "a failure stops nobody", GRAPH_STOP, "while (context* child = next_live()) child->stop();", ""),
 ]
 
-
-def build_and_run(number, mutant, arguments):
-    model, title, file, old, new, *rest = mutant
-    again = list(rest[0]) if rest else []
-    text = (ROOT / file).read_text(encoding="utf-8")
-    if text.count(old) != 1:
-        return False, f"the text stands {text.count(old)} times in {file}, and must stand there once"
-    overlay = arguments.work / f"mutant_{number}"
-    shutil.rmtree(overlay, ignore_errors=True)
-    changed = text.replace(old, new)
-    source = MODEL / f"{model}.cpp"
-    with_std = []
-    for line in source.read_text(encoding="utf-8").splitlines():
-        if line.startswith("// with: "):
-            with_std += line.removeprefix("// with: ").split()
-        small = re.fullmatch(r"// small: (\S+) (.+) -> (.+)", line)
-        if small:
-            path = SRC + small[1] if (ROOT / SRC / small[1]).exists() else "include/" + small[1]
-            made = overlay / path  # in several places, perhaps
-            if path == file:
-                changed = changed.replace(small[2], small[3])
-            else:
-                before = (made if made.exists() else ROOT / path).read_text(encoding="utf-8")
-                write(made, before.replace(small[2], small[3]))
-    write(overlay / file, changed)
-    common = [*arguments.compiler.split(), "-std=c++20", *arguments.flags.split(), "-w", f"-I{overlay}/src", f"-I{overlay}/include",
-              f"-I{MODEL}/shadow", f"-I{ROOT}/include", f"-I{ROOT}/src", f"-I{MODEL}", "-c"]
-
-    def place(name):
-        mutated = overlay / SRC / f"{name}.cpp"
-        return mutated if mutated.exists() else ROOT / SRC / f"{name}.cpp"
-
-    objects = []
-    for what, flags in [(source, [])] + [(place(n), ["-include", f"{MODEL}/shadow/std_threads.hpp"]) for n in with_std] + \
-                       [(place(n), []) for n in again]:
-        result = overlay / (what.stem + ("_model.o" if what == source else ".o"))
-        compiled = subprocess.run([*common, *flags, what, "-o", result], capture_output=True, text=True, check=False)
-        if compiled.returncode != 0:
-            return False, "does not compile:\n" + compiled.stderr[:2000]
-        objects.append(result)
-    program = overlay / "program"
-    linked = subprocess.run([*arguments.compiler.split(), *arguments.flags.split(), *objects, arguments.library, "-lgtest",
-                             "-lgtest_main", "-pthread", "-o", program], capture_output=True, text=True, check=False)
-    if linked.returncode != 0:
-        return False, "does not link:\n" + linked.stderr[:2000]
-    run = subprocess.run([program, "--gtest_brief=1"], capture_output=True, text=True, check=False, timeout=400)
-    output = run.stdout + run.stderr
-    found = re.search(r"^([^\n]*)\nThe schedule \(number (\d+)\)", output, re.M)
-    if run.returncode == 0 or not found:
-        return False, f"it lives (exit status {run.returncode})\n" + output[-2000:]
-    schedule = re.search(r'\.replay = "([^"]*)"', output)[1]
-    return True, f"schedule {found[2]}, {schedule}\n        {found[1]}"
-
-
-def write(path, text):
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(text, encoding="utf-8")
-
-
-def main():
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--compiler", required=True)
-    parser.add_argument("--library", required=True)
-    parser.add_argument("--work", required=True, type=pathlib.Path)
-    parser.add_argument("--flags", default="-O1")
-    parser.add_argument("names", nargs="*", help="models, or parts of titles; all if none is given")
-    arguments = parser.parse_args()
-    chosen = [(n, m) for n, m in enumerate(MUTANTS) if not arguments.names or
-              any(name == m[0] or name in m[1] for name in arguments.names)]
-    survivors = 0
-    with concurrent.futures.ThreadPoolExecutor(os.cpu_count()) as pool:
-        jobs = [(m, pool.submit(build_and_run, n, m, arguments)) for n, m in chosen]
-        for mutant, job in jobs:
-            killed, how = job.result()
-            survivors += not killed
-            print(f"{'killed' if killed else 'FAILED'}  {mutant[0]}: {mutant[1]}: {how}", flush=True)
-    print(f"{len(chosen)} mutants, {len(chosen) - survivors} killed")
-    sys.exit(1 if survivors else 0)
-
-
-main()
+try_all(MUTANTS)

@@ -6,6 +6,8 @@
 // with: coro/fork coro/group coro/posted coro/job strand/worker_local
 #include "pools.hpp"
 
+#include <array>
+#include <memory>
 #include <plait/errors.hpp>
 
 using plait::detail::pool_engine;
@@ -74,21 +76,6 @@ TEST(Model, Pool_TwoWorkersShareWhatIsPosted) {
         check(runs.load() == 3);
     });
 }
-
-// Waited for by a thread of the pool that does not say so: nobody takes its place.
-class flag {
-  public:
-    void raise() noexcept {
-        up_.store(1, plait::detail::order::release);
-        plait::detail::futex_wake_all(up_.address());
-    }
-    void wait() const noexcept {
-        while (up_.load(plait::detail::order::acquire) == 0) plait::detail::futex_wait(up_.address(), 0);
-    }
-
-  private:
-    plait::detail::atomic<std::uint32_t> up_{0};
-};
 
 // A low one goes another way than what is posted, and is looked for later: its worker may be held up before.
 struct low_one : plait::detail::work {
@@ -161,31 +148,74 @@ TEST(Model, Pool_APostToAFastLaneWakesASleeper) {
     });
 }
 
-struct forked_one : plait::detail::work {
-    explicit forked_one(flag& f) noexcept : work{&told}, ran{f} {}
-    static void told(work& w) noexcept { static_cast<forked_one&>(w).ran.raise(); }
-    flag& ran;
-};
+TEST(Model, Pool_WhatAWorkerPostsWakesASleeper) {
+    explored_at_random("pool: a task that waits for what it has posted", [] {
+        flag ran;
+        pool p{2};
+        low_one posted{*p.engine, ran};
+        p.engine->engine::enter();
+        p.post([&posted] {
+            posted.engine.post(posted);
+            posted.ran.wait();
+        });
+        p.shutdown();
+    });
+}
 
 // Who forks looks for sleepers without a barrier: they have it, before they look for forks a last time. The first
 // fork is another case, since before it they need none.
 TEST(Model, Pool_AForkWakesASleeper) {
     explored_at_random("pool: a task that waits for its forks", [] {
-        flag first_ran;
-        flag second_ran;
-        forked_one first{first_ran};
-        forked_one second{second_ran};
-        const auto forks_and_waits = [&] {
-            plait::detail::fork_deque& forks = *plait::detail::current().forks;
-            for (forked_one* const f : {&first, &second}) {
-                check(forks.fork(*f));
-                f->ran.wait();
-            }
-        };
+        std::array<forked_one, 2> forks;
         pool p{2};
-        p.post([&forks_and_waits] { forks_and_waits(); });
+        p.post([&forks] {
+            for (forked_one& f : forks) f.fork_and_wait();
+        });
         p.shutdown();
     });
+}
+
+// What was cancelled in the queue has been counted out, and what lies there is taken out of it all the same.
+struct cancelled_one : plait::detail::work {
+    cancelled_one() noexcept : work{&told} {
+        unstarted_ = true;
+        priority_ = 1;
+    }
+    static void told(work& w) noexcept { static_cast<cancelled_one&>(w).taken = true; }
+    bool taken = false;
+};
+
+TEST(Model, Pool_TheEndTakesOutWhatWasCancelled) {
+    explored_tasks(
+        "pool: one task that is cancelled, shutdown",
+        [] {
+            cancelled_one task;
+            {
+                pool p{1};
+                p.engine->engine::enter();
+                p.engine->post(task);
+                p.engine->leave();
+                p.shutdown();
+            }
+            check(task.taken, "it lies in the queue, and the pool has ended");
+        },
+        long_ones);
+}
+
+// Who was told by the last task that it has run may end the pool, while the post of that task is still on its way out.
+TEST(Model, Pool_ItsEndWaitsForWhoPostsTheLastTask) {
+    explored_tasks(
+        "pool: shutdown by who has seen the last task run",
+        [] {
+            flag ran;
+            auto p = std::make_unique<pool>(1);
+            thread poster{"poster", [&ran, &p = *p] { p.post([&ran] { ran.raise(); }); }};
+            ran.wait();
+            p->shutdown();
+            p.reset();
+            poster.join();
+        },
+        long_ones);
 }
 
 } // namespace

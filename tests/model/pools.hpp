@@ -52,6 +52,32 @@ class pool final : public plait::in_process_executor {
     plait::detail::worker& pick() override { return *engine; }
 };
 
+/// Waited for by a thread of the pool that does not say so: nobody takes its place.
+class flag {
+  public:
+    void raise() noexcept {
+        up_.store(1, plait::detail::order::release);
+        plait::detail::futex_wake_all(up_.address());
+    }
+    void wait() const noexcept {
+        while (up_.load(plait::detail::order::acquire) == 0) plait::detail::futex_wait(up_.address(), 0);
+    }
+
+  private:
+    plait::detail::atomic<std::uint32_t> up_{0};
+};
+
+/// A fork, and who waits for it so.
+struct forked_one : plait::detail::work {
+    forked_one() noexcept : work{&told} {}
+    static void told(work& w) noexcept { static_cast<forked_one&>(w).ran.raise(); }
+    void fork_and_wait() {
+        plait::testing::check(plait::detail::current().forks->fork(*this));
+        ran.wait();
+    }
+    flag ran;
+};
+
 /// What it returns or throws; then the pool has ended.
 template <class Body>
 auto run_on(pool& p, Body body) {

@@ -88,4 +88,45 @@ TEST(Model, Submitted_DroppedWhileItRuns) {
     });
 }
 
+// What a function has captured, and whether it is there.
+class captured {
+  public:
+    explicit captured(plait::testing::plain<bool>& there) noexcept : there_{&there} { there = true; }
+    captured(captured&& other) noexcept : there_{std::exchange(other.there_, nullptr)} {}
+    captured& operator=(captured&&) = delete;
+    ~captured() {
+        if (there_) *there_ = false;
+    }
+
+  private:
+    plait::testing::plain<bool>* there_;
+};
+
+TEST(Model, Submitted_WhoSeesTheResultSeesNothingOfTheFunction) {
+    explored_tasks("submitted: what it has captured is gone when its end is there", [] {
+        model_worker home;
+        plait::testing::plain<bool> there{false};
+        auto& call = submitted_to(home, [c = captured{there}] { return payload{7}; });
+        plait::future<payload> f = plait::detail::future_access::make<payload>(call);
+        thread runner{"runner", [&call] { call.run(); }};
+        f.wait();
+        check(!there, "its result is there, and so is the function");
+        runner.join();
+    });
+}
+
+TEST(Model, Submitted_WhoSeesItCancelledSeesNothingOfTheFunction) {
+    explored_tasks("submitted: what it has captured is gone when it is cancelled", [] {
+        model_worker home;
+        plait::testing::plain<bool> there{false};
+        auto& call = submitted_to(home, [c = captured{there}] { return payload{7}; });
+        plait::future<payload> f = plait::detail::future_access::make<payload>(call);
+        thread canceller{"canceller", [&f] { f.cancel(); }};
+        f.wait();
+        check(!there, "it is cancelled, and its function is there");
+        canceller.join();
+        call.run(); // the queue's share
+    });
+}
+
 } // namespace

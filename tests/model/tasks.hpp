@@ -14,6 +14,7 @@
 /// A loop of a model thread's: as plait's own, what is posted lies in an inbox, and the loop sleeps on that.
 class model_worker final : public plait::detail::worker {
   public:
+    ~model_worker() { plait::testing::check(!inbox_.take(), "something was posted after its task's end"); }
     void post(plait::detail::work& w) noexcept override {
         const std::uint32_t* const word = inbox_.word();
         if (inbox_.push(w)) plait::detail::futex_wake(word);
