@@ -131,27 +131,6 @@ TEST(Blocking, AWaitForAChildThatRunsElsewhereRunsNoStranger) {
     }
 }
 
-// At most 256 spare threads: what blocks beyond that goes on without.
-TEST(Blocking, BeyondTheBoundARegionDoesNothingAndAllEnds) {
-    constexpr int many = 300;
-    plait::thread_pool pool{{.workers = 1}};
-    std::latch gate{1};
-    std::atomic<int> inside{0};
-    std::vector<plait::future<void>> all;
-    for (int i = 0; i < many; ++i)
-        all.push_back(pool.submit([&] {
-            const plait::blocking_region waiting;
-            ++inside;
-            inside.notify_one();
-            gate.wait();
-        }));
-    // The pool's own thread and all the spare ones.
-    for (int n = inside; n < 257; n = inside) inside.wait(n);
-    gate.count_down();
-    for (auto& f : all) f.get();
-    EXPECT_EQ(inside, many);
-}
-
 TEST(Blocking, AWaitWithADeadlineDoesNotRunTheChild) {
     plait::thread_pool pool{{.workers = 1}};
     std::atomic<bool> waited{false};

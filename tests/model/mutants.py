@@ -113,6 +113,9 @@ MUTANTS = [
     ("submitted", "the function goes after it is told that it was cancelled", SUBMITTED,
      "drop_call();\n        leave_registry();\n        this->finish(outcome<R>{why});",
      "leave_registry();\n        this->finish(outcome<R>{why});\n        drop_call();"),
+    ("submitted", "what is refused is started without a scope", SUBMITTED,
+     "submitted::running here{self};\n            self.drop_call();\n            here.over();\n            self.finish(outcome<R>{why});",
+     "self.settle_unstarted(why);"),
     ("future", "the future goes although others are at it", WORD, "return (s & (ready | locked)) == ready && last(s);",
      "return (s & ready) != 0;", FUTURES),
     ("future", "the result is written after it is told of", STATE,
@@ -281,6 +284,7 @@ MUTANTS = [
      ("}\n\nnamespace",
      "void pool_engine::push_own(local_queue& q, std::span<work* const> items) noexcept {\n"
      "    if (sleepers_.load(order::seq_cst) != 0) wake_one();\n")),
+    ("pool", "what has a priority wakes nobody", POOL, "order = request_wake(waking::for_one);", "order = {};"),
     ("pool", "who sees the end does not look any more", POOL, "return !(stop_ && !work_anywhere());", "return !stop_;"),
     ("pool", "who goes to sleep announces itself by acquire and release", POOL, "sleepers_.fetch_add(1, order::seq_cst);",
      "sleepers_.fetch_add(1, order::acq_rel);"),

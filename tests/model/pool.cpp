@@ -148,11 +148,12 @@ TEST(Model, Pool_APostToAFastLaneWakesASleeper) {
     });
 }
 
-TEST(Model, Pool_WhatAWorkerPostsWakesASleeper) {
-    explored_at_random("pool: a task that waits for what it has posted", [] {
+void a_worker_posts(const char* name, unsigned char priority) {
+    explored_at_random(name, [priority] {
         flag ran;
         pool p{2};
         low_one posted{*p.engine, ran};
+        posted.priority_ = priority;
         p.engine->engine::enter();
         p.post([&posted] {
             posted.engine.post(posted);
@@ -160,6 +161,12 @@ TEST(Model, Pool_WhatAWorkerPostsWakesASleeper) {
         });
         p.shutdown();
     });
+}
+TEST(Model, Pool_WhatAWorkerPostsWakesASleeper) {
+    a_worker_posts("pool: a task that waits for what it has posted", 1);
+}
+TEST(Model, Pool_WhatAWorkerPostsWithAPriorityWakesASleeper) {
+    a_worker_posts("pool: a task that waits for a low one that it has posted", 2);
 }
 
 // Who forks looks for sleepers without a barrier: they have it, before they look for forks a last time. The first
