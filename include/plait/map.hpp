@@ -22,8 +22,11 @@ namespace plait {
 /// of the executor's own loop. A failure of `map` or `map_unordered` is its end: what has not started is
 /// cancelled, what runs waited for. Each item is a task of its own, with its copy of `fn`.
 ///
-///     auto pages = pool.map(parse, lines());    // lines() co_yields what it waits for
-///     while (page* one = co_await pages.next()) store(*one);
+///     auto sizes = [](std::vector<std::string> all) -> plait::async_generator<std::size_t> {
+///         for (auto& one : all) co_yield co_await download(one);
+///     };
+///     auto doubled = pool.map([](std::size_t size) { return 2 * size; }, sizes(urls));
+///     while (const std::size_t* one = co_await doubled.next()) use(*one);
 ///
 /// Destroyed before its end it cancels likewise, but waits for nobody.
 ///

@@ -29,7 +29,7 @@ task<std::size_t> next_arrival(arrivals& from, time_point deadline) {
     try {
         co_return co_await timeout(deadline - std::chrono::steady_clock::now(), wait(from));
     } catch (const timeout_error&) {
-        throw_map_timeout();
+        co_return arrivals::nothing;
     }
 }
 

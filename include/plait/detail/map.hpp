@@ -15,7 +15,6 @@
 namespace plait::detail {
 
 [[noreturn, gnu::visibility("default")]] void throw_map_window();
-[[noreturn, gnu::visibility("default")]] void throw_map_timeout();
 [[noreturn, gnu::visibility("default")]] void throw_map_on_own_loop();
 
 /// The input: one range, or several side by side.
