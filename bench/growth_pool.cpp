@@ -5,10 +5,10 @@
 // How the cost of a task grows: with the number of tasks, on two threads, and with the number of threads, whether there
 // are as many cores or not. Pools are made before; the ends of plait's, Asio's and the mutex pool are part of the empty
 // tasks' time, since plait's way and Asio's to wait for all that was posted is to end the pool. oneTBB's threads go on.
-// Python's executors are two orders slower: they stand in the rows of pool.cpp only.
 #include "growth.hpp"
 #include "work/futures.hpp"
 #include "work/posts.hpp"
+#include "work/python_pool.hpp"
 #include "work/trips.hpp"
 
 #include <tbb/global_control.h>
@@ -73,6 +73,10 @@ void futures(int workers, int tasks) {
         all.push_back({"std::async", [tasks] {
                            return bench::nanoseconds_each(tasks, [tasks] { work::async_all(tasks); });
                        }});
+    // In as many seconds as the others take milliseconds.
+    if (tasks <= 100'000)
+        all.push_back(
+            {"Python threads", [workers, tasks] { return work::measure_python({workers, tasks, 0}).first; }});
     bench::grow("futures, " + tasks_of(tasks) + bench::of_workers(workers), "ns", std::move(all));
 }
 
@@ -85,14 +89,15 @@ void idle_trip(int workers) {
                                 {mutex_name, [&] { work::submit(mutex).get(); }},
                                 {"Asio", [&] { work::submit(asio).get(); }},
                                 {"std::async", [] { work::async_all(1); }}};
-    work::measure_trips(all, 3, 300);
+    work::measure_trips(all, 3, 200);
     // Then all over again for oneTBB: its workers look for more for a while after a trip, and make everybody's longer.
     std::vector<work::trip> again = all;
     again.push_back({"oneTBB", [&] { work::submit(tbb.arena).get(); }});
-    work::measure_trips(again, 3, 200);
+    work::measure_trips(again, 3, 100);
     all.push_back(again.back());
-    bench::print("growth: idle trip, " + bench::of_workers(workers), "ns", all[0].median,
-                 work::of_peers(all, &work::trip::median));
+    std::vector<bench::peer> peers = work::of_peers(all, &work::trip::median);
+    peers.emplace_back("Python threads", work::measure_python({workers, 1000, 300}).second);
+    bench::print("growth: idle trip, " + bench::of_workers(workers), "ns", all[0].median, peers);
 }
 
 } // namespace

@@ -10,6 +10,7 @@
 #include "turns.hpp"
 #include "work/futures.hpp"
 #include "work/posts.hpp"
+#include "work/python_pool.hpp"
 #include "work/trips.hpp"
 
 #include <plait/detail/atomic.hpp>
@@ -18,7 +19,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
-#include <cstdio>
 #include <string>
 #include <thread>
 #include <utility>
@@ -92,18 +92,6 @@ double idle_share() {
     return busy / std::chrono::duration<double>(time).count() * 100;
 }
 
-// Nanoseconds of a task with a future, and of a trip; zeros, which the report shows as absent, without
-// Python.
-std::pair<double, double> python() {
-    const std::string script = std::string{PLAIT_BENCH_SOURCE} + "/rivals/python_pool.py";
-    std::pair<double, double> result{0, 0};
-    if (FILE* const out = ::popen(("/usr/bin/python3 " + script).c_str(), "r")) {
-        if (std::fscanf(out, "%lf %lf", &result.first, &result.second) != 2) result = {0, 0};
-        ::pclose(out);
-    }
-    return result;
-}
-
 } // namespace
 
 int main() {
@@ -132,8 +120,9 @@ int main() {
         bench::take(turns, all);
         bench::print("empty tasks", "ns", bench::best(all[0]), bench::peers_of(all), {.reach = 4});
     }
-    const auto of_python =
-        wanted("empty tasks with futures") || wanted("idle submit to get") ? python() : std::pair{0.0, 0.0};
+    const auto of_python = wanted("empty tasks with futures") || wanted("idle submit to get")
+                               ? work::measure_python({})
+                               : std::pair{0.0, 0.0};
     if (wanted("empty tasks with futures")) {
         const auto each = [](auto& its) {
             return
