@@ -95,9 +95,9 @@ void square_roots(threads& t, std::size_t items) {
 
 void sum(threads& t, std::size_t items) {
     const std::vector<double> data(items, 1.0);
-    const auto of = [&data](const char* name, std::function<double()> run) {
+    const auto of = [&data](const char* name, const std::function<double()>& run) {
         const auto n = static_cast<double>(data.size());
-        return contender(name, n, [run = std::move(run), n] { check(run() == n, "sum"); });
+        return contender(name, n, [run, n] { check(run() == n, "sum"); });
     };
     bench::grow(row("sum", items, t.workers), "ns an item",
                 {on_new_pool(t, of("plait", [&] { return work::sum(*t.pool, data); })),

@@ -156,8 +156,10 @@ inline std::vector<graph_contender> measure_graphs(plait::thread_pool& pool, tbb
         {"oneTBB", [&] { return tbb_round<tbb::flow::queueing>(arena, s); }},
         {"oneTBB, lightweight", [&] { return tbb_round<tbb::flow::queueing_lightweight>(arena, s); }}};
     std::vector<bench::contender> in_turn;
+    in_turn.reserve(all.size());
     for (graph_contender& c : all) in_turn.push_back({c.name, [&c] { return c.take_turn(); }});
     bench::take(turns, in_turn);
+    for (graph_contender& c : all) c.round = nullptr; // it refers to what was given
     return all;
 }
 
