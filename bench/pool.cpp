@@ -6,28 +6,19 @@
 // counts: on a busy machine the least disturbed one. `idle submit to get` is the median trip of a round to a pool
 // that sleeps, beside a bare futex round trip, its p99 the 99th of a hundred, of all rounds; `idle pool` is what
 // two sleeping pools cost in five seconds.
-#include "rivals/mutex_pool.hpp"
 #include "sys/futex.hpp"
+#include "turns.hpp"
+#include "work/futures.hpp"
+#include "work/posts.hpp"
+#include "work/python_pool.hpp"
+#include "work/trips.hpp"
 
 #include <plait/detail/atomic.hpp>
 #include <plait/thread_pool.hpp>
 
-#include <boost/asio/post.hpp>
-#include <boost/asio/thread_pool.hpp>
-#include <tbb/task_arena.h>
-#include <tbb/task_group.h>
-
 #include <algorithm>
-#include <atomic>
 #include <chrono>
-#include <cstdio>
-#include <cstdlib>
-#include <cstring>
-#include <functional>
-#include <future>
-#include <limits>
-#include <numeric>
-#include <random>
+#include <cstdint>
 #include <string>
 #include <thread>
 #include <utility>
@@ -41,62 +32,6 @@ constexpr unsigned workers = 2;
 constexpr int tasks = 1'000'000;
 constexpr int rounds = 5;
 constexpr int trips = 3000; // thirty of them beyond the p99
-
-double nanoseconds_of(const std::function<void()>& run) {
-    const auto begun = std::chrono::steady_clock::now();
-    run();
-    return std::chrono::duration<double, std::nano>(std::chrono::steady_clock::now() - begun).count();
-}
-
-struct contender {
-    const char* name;
-    std::function<void()> round;
-    double best = std::numeric_limits<double>::max();
-    double worst = 0; // but for one in a hundred
-};
-
-void print(const char* row, const std::vector<contender>& all,
-           std::vector<std::pair<std::string, double>> others, double reach) {
-    std::printf("{\"row\": \"%s\", \"unit\": \"ns\", \"plait\": %.1f, \"peers\": {", row, all[0].best);
-    for (std::size_t i = 1; i < all.size(); ++i) others.emplace_back(all[i].name, all[i].best);
-    for (std::size_t i = 0; i < others.size(); ++i)
-        std::printf("%s\"%s\": %.1f", i ? ", " : "", others[i].first.c_str(), others[i].second);
-    std::printf("}, \"better\": \"lower\", \"reach\": %.3g}\n", reach);
-    std::fflush(stdout);
-}
-
-void measure(std::vector<contender>& all, double per) {
-    for (int r = 0; r < rounds; ++r)
-        for (contender& c : all) c.best = std::min(c.best, nanoseconds_of(c.round) / per);
-}
-
-// Median of trips to a pool that has been left alone for long enough to sleep. In another order each time: what one of
-// them leaves behind in caches and in the kernel is not to be always the same one's burden.
-void measure_trips(std::vector<contender>& all) {
-    std::vector<std::vector<double>> times(all.size());
-    std::vector<std::size_t> order(all.size());
-    std::iota(order.begin(), order.end(), std::size_t{0});
-    std::mt19937 random{4};
-    constexpr int a_round = trips / rounds;
-    for (int t = 1; t <= trips; ++t) {
-        std::shuffle(order.begin(), order.end(), random);
-        for (const std::size_t i : order) {
-            std::this_thread::sleep_for(std::chrono::microseconds{300});
-            times[i].push_back(nanoseconds_of(all[i].round));
-        }
-        if (t % a_round != 0) continue;
-        for (std::size_t i = 0; i < all.size(); ++i) {
-            const auto median = times[i].end() - a_round / 2;
-            std::nth_element(times[i].end() - a_round, median, times[i].end());
-            all[i].best = std::min(all[i].best, *median);
-        }
-    }
-    for (std::size_t i = 0; i < all.size(); ++i) {
-        const auto late = times[i].begin() + trips * 99 / 100;
-        std::nth_element(times[i].begin(), late, times[i].end());
-        all[i].worst = *late;
-    }
-}
 
 // Two threads that wake each other through two words, and nothing else: what a trip cannot be quicker than.
 class futex_pair {
@@ -157,116 +92,76 @@ double idle_share() {
     return busy / std::chrono::duration<double>(time).count() * 100;
 }
 
-// Nanoseconds of a task with a future, and of a trip; zeros, which the report shows as absent, without
-// Python.
-std::pair<double, double> python() {
-    const std::string script = std::string{PLAIT_BENCH_SOURCE} + "/rivals/python_pool.py";
-    std::pair<double, double> result{0, 0};
-    if (FILE* const out = ::popen(("/usr/bin/python3 " + script).c_str(), "r")) {
-        if (std::fscanf(out, "%lf %lf", &result.first, &result.second) != 2) result = {0, 0};
-        ::pclose(out);
-    }
-    return result;
-}
-
-template <class Submit>
-std::function<void()> with_futures(Submit submit) {
-    return [submit] {
-        std::vector<decltype(submit())> all;
-        all.reserve(tasks);
-        for (int i = 0; i < tasks; ++i) all.push_back(submit());
-        for (auto& f : all) f.get();
-    };
-}
-
-bool wanted(const char* row) {
-    const char* only = std::getenv("PLAIT_BENCH_ROW");
-    return !only || !*only || std::strcmp(only, row) == 0 || std::strcmp(only, "pool") == 0;
-}
-
 } // namespace
 
 int main() {
-    const auto nothing = [] {};
-    const auto seven = [] { return 7; };
+    constexpr const char* name = "pool";
+    constexpr const char* mutex_name = "mutex and condition variable";
+    const auto wanted = [](const char* row) { return bench::wanted(row, name); };
+    const bench::turns turns{.least = rounds, .most = rounds};
     plait::thread_pool pool{{.workers = workers}};
     rivals::mutex_pool mutex_pool{workers};
     boost::asio::thread_pool asio{workers};
     tbb::task_arena arena{workers + 1, 1};
     arena.initialize();
 
-    const auto asio_future = [&asio, seven] {
-        auto task = std::make_shared<std::packaged_task<int()>>(seven);
-        auto f = task->get_future();
-        boost::asio::post(asio, [task] { (*task)(); });
-        return f;
-    };
-
     if (wanted("empty tasks")) {
-        std::vector<contender> all{{"plait",
-                                    [&] {
-                                        plait::thread_pool mine{{.workers = workers}};
-                                        for (int i = 0; i < tasks; ++i) mine.post(nothing);
-                                        mine.shutdown();
-                                    }},
-                                   {"mutex and condition variable",
-                                    [&] {
-                                        for (int i = 0; i < tasks; ++i) mutex_pool.post(nothing);
-                                        mutex_pool.wait_idle();
-                                    }},
-                                   {"Asio",
-                                    [&] {
-                                        boost::asio::thread_pool its{workers};
-                                        for (int i = 0; i < tasks; ++i) boost::asio::post(its, nothing);
-                                        its.join();
-                                    }},
-                                   {"oneTBB", [&] {
-                                        arena.execute([&] {
-                                            tbb::task_group group;
-                                            for (int i = 0; i < tasks; ++i) group.run(nothing);
-                                            group.wait();
-                                        });
-                                    }}};
-        measure(all, tasks);
-        print("empty tasks", all, {}, 4);
+        const auto each = [](auto run) { return [run] { return bench::nanoseconds_each(tasks, run); }; };
+        std::vector<bench::contender> all{{"plait", each([] {
+                                               plait::thread_pool mine{{.workers = workers}};
+                                               work::post_all(mine, tasks);
+                                           })},
+                                          {mutex_name, each([&] { work::post_all(mutex_pool, tasks); })},
+                                          {"Asio", each([] {
+                                               boost::asio::thread_pool its{workers};
+                                               work::post_all(its, tasks);
+                                           })},
+                                          {"oneTBB", each([&] { work::post_all(arena, tasks); })}};
+        bench::take(turns, all);
+        bench::print("empty tasks", "ns", bench::best(all[0]), bench::peers_of(all), {.reach = 4});
     }
-    const auto of_python =
-        wanted("empty tasks with futures") || wanted("idle submit to get") ? python() : std::pair{0.0, 0.0};
+    const auto of_python = wanted("empty tasks with futures") || wanted("idle submit to get")
+                               ? work::measure_python({})
+                               : std::pair{0.0, 0.0};
     if (wanted("empty tasks with futures")) {
-        std::vector<contender> all{
-            {"plait", with_futures([&] { return pool.submit(seven); })},
-            {"mutex and condition variable", with_futures([&] { return mutex_pool.submit(seven); })},
-            {"Asio", with_futures(asio_future)}};
-        measure(all, tasks);
+        const auto each = [](auto& its) {
+            return
+                [&its] { return bench::nanoseconds_each(tasks, [&its] { work::submit_all(its, tasks); }); };
+        };
+        std::vector<bench::contender> all{
+            {"plait", each(pool)}, {mutex_name, each(mutex_pool)}, {"Asio", each(asio)}};
+        bench::take(turns, all);
+        std::vector<bench::peer> peers = bench::peers_of(all);
         // A thread each: a hundredth of the tasks is enough to see it.
-        const double async = nanoseconds_of([&] {
-                                 for (int i = 0; i < tasks / 100; ++i)
-                                     std::async(std::launch::async, seven).get();
-                             }) /
-                             (tasks / 100.0);
-        print("empty tasks with futures", all, {{"std::async", async}, {"Python threads", of_python.first}},
-              12);
+        peers.emplace_back("std::async",
+                           bench::nanoseconds_each(tasks / 100.0, [] { work::async_all(tasks / 100); }));
+        peers.emplace_back("Python threads", of_python.first);
+        bench::print("empty tasks with futures", "ns", bench::best(all[0]), peers, {.reach = 12});
     }
     if (wanted("idle submit to get") || wanted("idle submit to get p99")) {
         futex_pair futexes;
-        std::vector<contender> all{{"plait", [&] { pool.submit(seven).get(); }},
-                                   {"a futex round trip", [&] { futexes.trip(); }},
-                                   {"mutex and condition variable", [&] { mutex_pool.submit(seven).get(); }},
-                                   {"Asio", [&] { asio_future().get(); }},
-                                   {"std::async", [&] { std::async(std::launch::async, seven).get(); }}};
-        measure_trips(all);
-        if (wanted("idle submit to get"))
-            print("idle submit to get", all, {{"Python threads", of_python.second}}, 1 / 1.2);
-        std::erase_if(all, [](const contender& c) { return std::strncmp(c.name, "a futex", 7) == 0; });
-        for (contender& c : all) c.best = c.worst;
-        if (wanted("idle submit to get p99")) print("idle submit to get p99", all, {}, 1);
+        std::vector<work::trip> all{{"plait", [&] { work::submit(pool).get(); }},
+                                    {"a futex round trip", [&] { futexes.trip(); }},
+                                    {mutex_name, [&] { work::submit(mutex_pool).get(); }},
+                                    {"Asio", [&] { work::submit(asio).get(); }},
+                                    {"std::async", [] { work::async_all(1); }}};
+        // Of this arena oneTBB makes one worker on two processors. Two would look for more for a while after each trip,
+        // and make everybody's longer (growth_pool.cpp).
+        all.push_back({"oneTBB", [&] { work::submit(arena).get(); }});
+        work::measure_trips(all, rounds, trips / rounds);
+        if (wanted("idle submit to get")) {
+            std::vector<bench::peer> peers = work::of_peers(all, &work::trip::median);
+            peers.emplace_back("Python threads", of_python.second);
+            bench::print("idle submit to get", "ns", all[0].median, peers, {.reach = 1 / 1.2});
+        }
+        std::erase_if(all, [](const work::trip& t) { return t.name == "a futex round trip"; });
+        if (wanted("idle submit to get p99"))
+            bench::print("idle submit to get p99", "ns", all[0].late, work::of_peers(all, &work::trip::late),
+                         {.reach = 1});
     }
     if (wanted("idle pool")) {
         // The clock of the kernel's accounts has no finer grain than this; nothing at all cannot be a ratio.
         const double share = std::max(idle_share(), 0.0001);
-        std::printf("{\"row\": \"idle pool\", \"unit\": \"%% of a core\", \"plait\": %.4f, \"peers\": {\"the "
-                    "limit\": 0.1}, "
-                    "\"better\": \"lower\", \"reach\": 1}\n",
-                    share);
+        bench::print("idle pool", "% of a core", share, {{"the limit", 0.1}}, {.reach = 1, .digits = 4});
     }
 }

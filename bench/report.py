@@ -8,6 +8,8 @@ A bench is a program below BUILD/bench (made from bench/NAME.cpp) or bench/NAME.
 A peer that is not there is null. `reach` is the ratio to the best peer that we want; above 1 plait is the better one.
 `// rows: a, b` (or `# rows: ...`) in the source says which rows a bench has, so that ROW finds it by its name too; the
 one row wanted is then in PLAIT_BENCH_ROW. Rows of earlier runs that were not measured again are kept.
+
+Rows called `growth: ...` are the cost as the work grows: no reach, and a table of their own. ROW=growth measures all of them.
 """
 
 import argparse
@@ -23,8 +25,8 @@ HERE = pathlib.Path(__file__).resolve().parent
 
 
 def plain(name):
-    """small files, small-files and small_files are the same to `make bench ROW=`."""
-    return re.sub(r"[-_ ]+", " ", name.strip().lower())
+    """small files, small-files and small_files are the same to `make bench ROW=`; growth: sum and growth-sum, too."""
+    return re.sub(r"[-_: ]+", " ", name.strip().lower())
 
 
 def benches(build):
@@ -92,16 +94,30 @@ def number(value):
 
 
 def table(rows):
+    """Of rows with a reach or, where none has one, without its columns."""
     head = ["row", "unit", "plait", "peers", "ratio to the best", "reach", "met"]
+    if all(row["reach"] is None for row in rows):
+        head = head[:-2]
     lines = [head, ["---"] * len(head)]
     for row in rows:
         peers = ", ".join(f"{name} {number(value)}" for name, value in row["peers"].items())
         ratio = "-" if row["ratio"] is None else f"{row['ratio']:.2f} × {row['best_peer']}"
         met = {True: "yes", False: "**no**", None: "not measured"}[row["met"]]
-        lines.append([row["row"], row["unit"], number(row["plait"]), peers, ratio, number(row["reach"]), met])
+        cells = [row["row"], row["unit"], number(row["plait"]), peers, ratio, number(row["reach"]), met]
+        lines.append(cells[:len(head)])
     widths = [max(len(line[column]) for line in lines) for column in range(len(head))]
     return "\n".join("| " + " | ".join(cell.ljust(width) if cell != "---" else "-" * width
                                        for cell, width in zip(line, widths)) + " |" for line in lines)
+
+
+def tables(rows):
+    """All rows, those of growth in a table of their own."""
+    grown = [row for row in rows if row["row"].startswith("growth: ")]
+    others = [row for row in rows if row not in grown]
+    parts = [table(others)] if others else []
+    if grown:
+        parts += ["## As the work grows", table(grown)]
+    return "\n\n".join(parts)
 
 
 def machine():
@@ -152,7 +168,7 @@ def main():
     rows = list(collected.values())
     options.out.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps({"rows": rows}, indent=1, ensure_ascii=False) + "\n")
-    text = table(rows)
+    text = tables(rows)
     (options.out / "bench.md").write_text(f"# Benches\n\n{machine()}. Peers were measured in the same run; only ratios "
                                           f"count.\n\n{text}\n")
     print(text)

@@ -38,6 +38,20 @@ class Judged(support.CommandTest):
         self.assertIn("**no**", text)
         self.assertEqual(1, len({len(line) for line in text.splitlines()}), text)
 
+    def test_RowsOfGrowthAreATableOfTheirOwnWithoutAReach(self):
+        main, grown = report.tables([self.row(), self.row(row="growth: r, 10 tasks", reach=None)]).split("## As the work grows")
+        self.assertIn("| met", main)
+        self.assertNotIn("growth", main)
+        self.assertIn("| growth: r, 10 tasks |", grown)
+        self.assertNotIn("reach", grown)
+
+    def test_ARowIsFoundWithAndWithoutItsColon(self):
+        self.assertEqual(report.plain("growth: empty tasks"), report.plain("growth-empty-tasks"))
+
+    def test_AllThatGrowsIsFoundByOneWord(self):
+        with_growth = {name for name, _, rows in report.benches(self.path) if "growth" in rows}
+        self.assertEqual({name for name, _, _ in report.benches(self.path) if name.startswith("growth_")}, with_growth)
+
     def test_ARowThatNobodyHasIsStatus2AndListsThoseThatThereAre(self):
         done = subprocess.run([sys.executable, str(support.ROOT / "bench/report.py"), str(self.path), "no", "such"],
                               capture_output=True, text=True)
