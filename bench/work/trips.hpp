@@ -24,23 +24,26 @@ struct trip {
 };
 
 /// Trips to pools that have been left alone for long enough to sleep. In another order each time: what one of them leaves
-/// behind in caches and in the kernel is not to be always the same one's burden.
+/// behind in caches and in the kernel is not to be always the same one's burden. The first hundred of each do not count: for
+/// some 25 ms after its start the kernel wakes a thread on the processor where that was, asleep by now, and not where it
+/// is waited for.
 inline void measure_trips(std::vector<trip>& all, int rounds, int trips_a_round) {
     std::vector<std::vector<double>> times(all.size());
     std::vector<std::size_t> order(all.size());
     std::iota(order.begin(), order.end(), std::size_t{0});
     std::mt19937 random{4};
     const int trips = rounds * trips_a_round;
-    for (int t = 1; t <= trips; ++t) {
+    constexpr int uncounted = 100;
+    for (int t = 1 - uncounted; t <= trips; ++t) {
         std::shuffle(order.begin(), order.end(), random);
         for (const std::size_t i : order) {
             std::this_thread::sleep_for(std::chrono::microseconds{300});
             const auto begun = std::chrono::steady_clock::now();
             all[i].make();
             const std::chrono::duration<double, std::nano> time = std::chrono::steady_clock::now() - begun;
-            times[i].push_back(time.count());
+            if (t > 0) times[i].push_back(time.count());
         }
-        if (t % trips_a_round != 0) continue;
+        if (t <= 0 || t % trips_a_round != 0) continue;
         for (std::size_t i = 0; i < all.size(); ++i) {
             const auto median = times[i].end() - trips_a_round / 2;
             std::nth_element(times[i].end() - trips_a_round, median, times[i].end());
