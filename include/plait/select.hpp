@@ -35,9 +35,31 @@ template <class... Cases>
 task<selected<Cases...>> select(Cases... cases) {
     for (;;) {
         detail::selection<Cases...> once{cases...};
-        co_await once;
-        if (once.result) co_return std::move(*once.result);
+        if (auto result = co_await once) co_return *std::move(result);
     }
+}
+
+/// The same from a thread, which sleeps meanwhile.
+///
+///     plait::channel<int> numbers{8};
+///     plait::channel<std::string> words{8};
+///     auto got = plait::select_blocking(numbers.receive(), words.receive());
+///
+/// Threads, order: as select. Waiting in a task of a pool, it lets another thread take its place.
+/// Cancellation:  it sees none: give it a channel that is closed then, or a time.
+/// Errors:        as select; on a loop logic_error.
+template <class... Cases>
+    requires(detail::select_case<Cases> && ...)
+selected<Cases...> select_blocking(Cases... cases) {
+    return *detail::select_until(detail::time_point::max(), cases...);
+}
+
+/// For at most `d`; then it is empty, and nothing was done.
+template <class Rep, class Period, class... Cases>
+    requires(detail::select_case<Cases> && ...)
+std::optional<selected<Cases...>> select_blocking_for(std::chrono::duration<Rep, Period> d, Cases... cases) {
+    return detail::select_until(detail::later(std::chrono::steady_clock::now(), detail::saturated(d)),
+                                cases...);
 }
 
 } // namespace plait

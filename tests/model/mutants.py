@@ -194,6 +194,8 @@ MUTANTS = [
     ("select", "it does not see that it was told while it entered", SELECT,
      "return phase_.exchange(phase::waiting, order::acq_rel) == phase::entering;",
      "return phase_.exchange(phase::waiting, order::acq_rel) == phase::entering, true;"),
+    ("select", "a thread goes while it is being woken", SELECT, "if (!woken && !complete()) place_.sleep();", ""),
+    ("select", "two may wake a thread", SELECT, "return told_.exchange(1, order::acq_rel) == 0;", "return told_.exchange(1, order::acq_rel), true;"),
     ("select", "it stays in the lists", SELECT, "core_->leave(*this);", ""),
     ("select", "who is told alone uses up what others wait for", CORE, "end(receivers_, *w, r, done);",
      "const bool told = w->tell_only;\n            end(receivers_, *w, r, done);\n            if (told) break;"),

@@ -108,4 +108,42 @@ TEST(Model, Select_WhoStandsBehindACancelledOneIsServed) {
         2);
 }
 
+// The same by a thread, which may not go while somebody is about to wake it.
+TEST(Model, Select_AThreadTakesOneOfTwo) {
+    explored_tasks(
+        "select: a thread, two channels, a sender to each",
+        [] {
+            begin_with_the_first_case_of_two();
+            two_channels both;
+            thread selecting{"selecting", [&both] {
+                                 const auto got =
+                                     plait::select_blocking(both.first.receive(), both.second.receive());
+                                 const auto& item = got.index() == 0 ? std::get<0>(got) : std::get<1>(got);
+                                 check(item->value() == static_cast<int>(got.index()));
+                                 ++both.taken;
+                             }};
+            thread sender{"sender", [&both] { both.first.send_blocking(payload{0}); }};
+            both.second.send_blocking(payload{1});
+            sender.join();
+            selecting.join();
+            check(both.taken == 1 && both.left() == 1, "it took both, or lost one");
+        },
+        2);
+}
+
+TEST(Model, Select_AThreadIsToldWhileItEnters) {
+    explored_tasks(
+        "select: a thread, one of two channels is sent to while it enters",
+        [] {
+            begin_with_the_first_case_of_two();
+            two_channels both;
+            thread sender{"sender", [&both] { both.second.send_blocking(payload{1}); }};
+            const auto got = plait::select_blocking(both.first.receive(), both.second.receive());
+            check(got.index() == 1 && std::get<1>(got)->value() == 1);
+            sender.join();
+            check(both.left() == 0);
+        },
+        2);
+}
+
 } // namespace
