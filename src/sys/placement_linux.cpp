@@ -151,7 +151,7 @@ std::uint32_t name_by(const char* name, std::string_view suffix) noexcept {
     const std::size_t room = sizeof text - 1 - suffix.size();
     const std::size_t kept = ::strnlen(name, room);
     std::memcpy(text, name, kept);
-    std::memcpy(text + kept, suffix.data(), suffix.size());
+    suffix.copy(text + kept, suffix.size()); // an empty one has no address
     text[kept + suffix.size()] = '\0';
     ::pthread_setname_np(::pthread_self(), text);
     return static_cast<std::uint32_t>(::gettid());
