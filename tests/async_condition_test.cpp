@@ -8,8 +8,6 @@
 namespace plait::test {
 namespace {
 
-task<> settle() { co_await after_yields(5, 0); }
-
 template <class E>
 class AsyncCondition : public on_executor<E> {};
 TYPED_TEST_SUITE(AsyncCondition, executors);

@@ -13,8 +13,6 @@
 namespace plait::test {
 namespace {
 
-task<> settle() { co_await after_yields(5, 0); }
-
 template <class E>
 class AsyncWaits : public on_executor<E> {};
 TYPED_TEST_SUITE(AsyncWaits, executors);

@@ -14,7 +14,6 @@
 #include <plait/process_pool.hpp>
 #include <plait/this_task.hpp>
 #include <plait/thread_pool.hpp>
-#include <plait/time.hpp>
 
 #include <algorithm>
 #include <atomic>
@@ -196,21 +195,6 @@ TEST(MapAsyncOver, ProcessesAndAnyExecutor) {
     EXPECT_EQ(plait::run(all_of(any.map(doubled, numbers(200)))), even_numbers(200));
 }
 
-TEST(MapAsyncOver, ATimeLimitEndsIt) {
-    plait::thread_pool pool{{.workers = 1}};
-    const auto never = []() -> async_generator<int> {
-        co_await plait::sleep_for(1h);
-        co_yield 1;
-    };
-    EXPECT_THROW(plait::run(all_of(pool.map(doubled, never(), map_options{.timeout = 1ms}))),
-                 plait::timeout_error);
-    const auto until_stopped = [](int) {
-        while (!plait::this_task::stop_token().stop_requested()) std::this_thread::yield();
-    };
-    EXPECT_THROW(plait::run(all_of(pool.map(until_stopped, numbers(5), map_options{.timeout = 1ms}))),
-                 plait::timeout_error);
-}
-
 async_generator<int> three_and_a_wait(plait::async_event& event, bool& gone) {
     struct at_its_end {
         bool& gone;
@@ -218,6 +202,20 @@ async_generator<int> three_and_a_wait(plait::async_event& event, bool& gone) {
     } const at_end{gone};
     for (int i = 0; i < 3; ++i) co_yield i;
     co_await event.wait();
+}
+
+TEST(MapAsyncOver, ATimeLimitEndsIt) {
+    plait::thread_pool pool{{.workers = 1}};
+    plait::async_event never;
+    bool gone = false;
+    EXPECT_THROW(
+        plait::run(all_of(pool.map(doubled, three_and_a_wait(never, gone), map_options{.timeout = 1ms}))),
+        plait::timeout_error);
+    const auto until_stopped = [](int) {
+        while (!plait::this_task::stop_token().stop_requested()) std::this_thread::yield();
+    };
+    EXPECT_THROW(plait::run(all_of(pool.map(until_stopped, numbers(5), map_options{.timeout = 1ms}))),
+                 plait::timeout_error);
 }
 
 TEST(MapAsyncOver, ACancelledConsumerCancelsInputAndResults) {

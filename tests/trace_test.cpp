@@ -89,7 +89,7 @@ TEST(DumpTasks, ShowsWhichThreadOfWhichExecutorRunsIt) {
     on(loop, "'seen' ", "longer-than-the");
     std::string steps; // of a coroutine, after a wait
     pool.submit([&]() -> task<> {
-            co_await plait::sleep_for(1us);
+            co_await plait::yield();
             steps = dumped();
         })
         .get();

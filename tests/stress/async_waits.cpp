@@ -17,10 +17,6 @@ namespace {
 
 constexpr int rounds = sanitized ? 15'000 : 40'000;
 
-void stagger(int round) {
-    for (int k = round % 64; k > 0; --k) detail::spin_pause();
-}
-
 TEST(AsyncWaitStress, Y11_ASetWakesAllThatAreNotCancelled) {
     thread_pool pool{{.workers = 2}};
     for (int round = 0; round < rounds; ++round) {

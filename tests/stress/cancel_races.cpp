@@ -18,11 +18,6 @@ class CancelRace : public ::testing::Test {
     thread_pool pool{{.workers = 3, .on_unhandled = unheard.handler()}};
 };
 
-/// Spins a little, a different time each round: the two sides meet at different points.
-void stagger(int round) {
-    for (int i = round % 64; i > 0; --i) detail::spin_pause();
-}
-
 /// Starts tasks that come to 0 or are cancelled, 64 at a time, and cancels each, a little after it was
 /// submitted; some wait, some run, some have ended by then. Returns how many had their value, and how many
 /// were cancelled.

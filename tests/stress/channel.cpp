@@ -18,10 +18,6 @@ namespace {
 constexpr int rounds = sanitized ? 40'000 : 1'000'000;
 constexpr int batch = 64;
 
-void stagger(int round) {
-    for (int i = round % 64; i > 0; --i) detail::spin_pause();
-}
-
 task<int> receive_one(channel<int>& from) {
     const auto x = co_await from.receive();
     co_return *x;

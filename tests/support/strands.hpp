@@ -118,6 +118,14 @@ task<T> after_yields(int n, T value) {
     co_return value;
 }
 
+/// On a loop: until all that was spawned before waits.
+inline task<> settle() { co_await after_yields(5, 0); }
+
+/// Spins a little, a different time each round: the two sides meet at different points.
+inline void stagger(int round) {
+    for (int i = round % 64; i > 0; --i) detail::spin_pause();
+}
+
 inline task<> fail_after(int yields, int number) {
     for (int i = 0; i < yields; ++i) co_await yield();
     throw failure{number};
