@@ -286,6 +286,8 @@ TEST(ChannelBlocking, Y7_OnALoopItThrowsLogicError) {
         EXPECT_THROW((void)c.send_blocking_for(1, 1ms), std::logic_error);
         EXPECT_THROW(c.receive_many_blocking(1), std::logic_error);
         EXPECT_THROW(c.send_many_blocking(some), std::logic_error);
+        EXPECT_THROW((void)c.receive_many_blocking_for(1, 1ms), std::logic_error);
+        EXPECT_THROW((void)c.send_many_blocking_for(some, 1ms), std::logic_error);
         EXPECT_EQ(c.size(), 1U);
     }());
 }

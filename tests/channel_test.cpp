@@ -173,6 +173,60 @@ TEST(Channel, Y1_ABatchThatDoesNotFitIsSentInPart) {
     }());
 }
 
+TEST(Channel, Y2_ManyThatDoNotWaitAreToldApartFromClosedToo) {
+    channel<item> c{2};
+    EXPECT_FALSE(c.try_receive_many(9));
+    EXPECT_FALSE(c.try_receive_many(9).closed());
+    item some[4] = {make(1), make(2), make(3), make(4)};
+    EXPECT_EQ(c.try_send_many(some), 2U);
+    EXPECT_EQ(c.try_send_many(std::span{some}.last(2)), 0U);
+    EXPECT_TRUE(some[2]);
+    EXPECT_EQ(**c.try_receive_many(1)->begin(), 1);
+    EXPECT_EQ(c.try_send_many(std::span{some}.last(2)), 1U);
+    c.close();
+    EXPECT_THROW((void)c.try_send_many(std::span{some}.last(1)), closed_error);
+    EXPECT_TRUE(some[3]);
+    const auto left = *c.try_receive_many(9);
+    ASSERT_EQ(left.size(), 2U);
+    EXPECT_EQ(*left[1], 3);
+    EXPECT_TRUE(c.try_receive_many(9).closed());
+    EXPECT_THROW((void)c.try_receive_many(0), std::invalid_argument);
+    EXPECT_EQ(c.try_send_many({}), 0U);
+}
+
+TEST(Channel, Y2_TimedFormsOfManyTellWhyTheyEnded) {
+    channel<item> c{2};
+    const auto none = c.receive_many_blocking_for(9, 1ms);
+    EXPECT_FALSE(none);
+    EXPECT_FALSE(none.closed());
+    item mine[3] = {make(1), make(2), make(3)};
+    EXPECT_EQ(c.send_many_blocking_for(mine, 1h), 2U);
+    EXPECT_EQ(c.send_many_blocking_for(std::span{mine}.last(1), 1ms), 0U);
+    EXPECT_TRUE(mine[2]);
+    std::jthread closer{[&c] { c.close(); }};
+    EXPECT_THROW((void)c.send_many_blocking_for(std::span{mine}.last(1), 1h), closed_error);
+    EXPECT_TRUE(mine[2]);
+    EXPECT_EQ(c.receive_many_blocking_for(9, 0s)->size(), 2U);
+    EXPECT_TRUE(c.receive_many_blocking_for(9, 1h).closed());
+    EXPECT_THROW((void)c.receive_many_blocking_for(0, 1h), std::invalid_argument);
+    EXPECT_EQ(c.send_many_blocking_for({}, 1h), 0U);
+}
+
+TEST(Channel, Y2_ATimedReceiveOfManyGetsWhatComesMeanwhile) {
+    channel<int> c{4};
+    std::jthread sender{[&c] {
+        int some[3] = {1, 2, 3};
+        for (std::span<int> rest{some}; !rest.empty();)
+            rest = rest.subspan(c.send_many_blocking_for(rest, 1h));
+    }};
+    std::vector<int> got;
+    while (got.size() < 3) {
+        const std::vector<int> more = *c.receive_many_blocking_for(9, 1h);
+        got.insert(got.end(), more.begin(), more.end());
+    }
+    EXPECT_EQ(got, (std::vector{1, 2, 3}));
+}
+
 TEST(Channel, Y2_FullAndEmptyAreToldApartFromClosed) {
     channel<item> c{2};
     EXPECT_FALSE(c.try_receive());

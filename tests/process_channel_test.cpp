@@ -282,6 +282,25 @@ TEST(ProcessChannel, ACancelledSendHasNotSentAndACancelledReceiveHasTakenNothing
     EXPECT_EQ(c.receive_blocking(), std::nullopt);
 }
 
+TEST(ProcessChannel, SeveralAtOnceInLimitedTimeAndWithoutAWait) {
+    process_channel<int> c{3};
+    const std::vector<int> numbers{1, 2, 3, 4, 5};
+    EXPECT_FALSE(c.try_receive_many(9));
+    EXPECT_FALSE(c.receive_many_blocking_for(9, 1ms).closed());
+    EXPECT_EQ(c.try_send_many(numbers), 3U);
+    EXPECT_EQ(c.try_send_many(numbers), 0U);
+    EXPECT_EQ(c.send_many_blocking_for(numbers, 1ms), 0U);
+    EXPECT_EQ(*c.try_receive_many(2), (std::vector<int>{1, 2}));
+    EXPECT_EQ(c.send_many_blocking_for(numbers, 1h), 2U);
+    c.close();
+    EXPECT_THROW((void)c.try_send_many(numbers), closed_error);
+    EXPECT_THROW((void)c.send_many_blocking_for(numbers, 1h), closed_error);
+    EXPECT_EQ(*c.receive_many_blocking_for(9, 1h), (std::vector<int>{3, 1, 2}));
+    EXPECT_TRUE(c.try_receive_many(9).closed());
+    EXPECT_THROW((void)c.try_receive_many(0), std::invalid_argument);
+    EXPECT_EQ(c.try_send_many({}), 0U);
+}
+
 TEST(ProcessChannel, SeveralAtOnce) {
     process_channel<int> c{5};
     const std::vector<int> numbers{1, 2, 3, 4, 5, 6, 7};

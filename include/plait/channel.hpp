@@ -48,12 +48,19 @@ class sending_end {
     void send_blocking(T&& x);
     void send_blocking(const T& x);
     std::size_t send_many_blocking(std::span<T> items);
-    /// For at most `d`; then `full`.
+    /// For at most `d`; then `full`, or 0 of many.
     template <class Rep, class Period>
     [[nodiscard]] send_status send_blocking_for(T&& x, std::chrono::duration<Rep, Period> d);
+    template <class Rep, class Period>
+    [[nodiscard]] send_status send_blocking_for(const T& x, std::chrono::duration<Rep, Period> d);
+    template <class Rep, class Period>
+    [[nodiscard]] std::size_t send_many_blocking_for(std::span<T> items,
+                                                     std::chrono::duration<Rep, Period> d);
 
+    /// Without a wait: what can be done at once.
     [[nodiscard]] send_status try_send(T&& x);
     [[nodiscard]] send_status try_send(const T& x);
+    [[nodiscard]] std::size_t try_send_many(std::span<T> items);
 };
 
 /// What can be done at the receiving end.
@@ -73,11 +80,16 @@ class receiving_end {
     /// The same from a thread, which sleeps meanwhile. On a loop: logic_error.
     std::optional<T> receive_blocking();
     std::vector<T> receive_many_blocking(std::size_t most);
-    /// For at most `d`; then it is empty, and not closed.
+    /// For at most `d`; then what they return is empty, and not closed.
     template <class Rep, class Period>
     received<T> receive_blocking_for(std::chrono::duration<Rep, Period> d);
+    template <class Rep, class Period>
+    received<std::vector<T>> receive_many_blocking_for(std::size_t most,
+                                                       std::chrono::duration<Rep, Period> d);
 
+    /// Without a wait: what is there.
     received<T> try_receive();
+    received<std::vector<T>> try_receive_many(std::size_t most);
 };
 } // namespace detail
 
@@ -124,7 +136,8 @@ class receiving_end {
 ///                nothing, and what it would have got goes to the next (tests Y4, Y5). What was handed over
 ///                before the cancellation is delivered. The blocking forms are not cancellable.
 /// Errors:        `send` to a closed channel throws closed_error, and so do senders that wait when it is
-///                closed; they keep their items. Capacity 0 throws invalid_argument.
+///                closed; they keep their items. One item's timed and `try_` forms return `closed` instead.
+///                Capacity 0 throws invalid_argument.
 /// Cost:          no allocation after construction, but for the vector of receive_many; when nobody waits,
 ///                two atomic read-modify-writes for an item, or for all of a send_many.
 template <class T>

@@ -229,6 +229,22 @@ TEST(ChannelStress, Y7_AThreadThatGoesToSleepNeverMissesItsBatch) {
               [](channel<int>& to, int x) { ASSERT_EQ(to.send_many_blocking({&x, 1}), 1U); });
 }
 
+// The time is over just when the batch comes: it gets there in the next round at the latest.
+TEST(ChannelStress, Y7_AThreadWhoseTimeIsOverNeverLosesItsBatch) {
+    ping_pong(
+        [](channel<int>& from) {
+            received<std::vector<int>> got;
+            for (int k = 0; !got; k = (k + 1) % 20)
+                got = from.receive_many_blocking_for(3, std::chrono::microseconds{k});
+            return got->at(0);
+        },
+        [](channel<int>& to, int x) {
+            std::size_t sent = 0;
+            while (sent == 0) sent = to.send_many_blocking_for({&x, 1}, 1us);
+            ASSERT_EQ(sent, 1U);
+        });
+}
+
 // The same through selects of a task, against a thread that sends to either.
 TEST(ChannelStress, Y7_ASelectNeverMissesItsItem) {
     constexpr int trips = sanitized ? 10'000 : 100'000;

@@ -59,6 +59,12 @@ inline send_status status_of(ring_result r) noexcept {
     return r == ring_result::closed ? send_status::closed : send_status::full;
 }
 
+template <class T>
+received<std::vector<T>> received_many(std::vector<T>&& items, ring_result r) noexcept {
+    if (items.empty()) return {std::nullopt, r == ring_result::closed};
+    return {std::move(items), false};
+}
+
 template <class Rep, class Period>
 time_point deadline_in(std::chrono::duration<Rep, Period> d) noexcept {
     return later(std::chrono::steady_clock::now(), saturated(d));
@@ -87,15 +93,7 @@ void sending_end<End, T>::send_blocking(const T& x) {
 }
 template <class End, class T>
 std::size_t sending_end<End, T>::send_many_blocking(std::span<T> items) {
-    if (items.empty()) return 0;
-    channel_core<T>& c = static_cast<End*>(this)->state();
-    refuse_to_block_a_loop("channel.send_many_blocking", "send_many(...)");
-    std::size_t sent = 0;
-    ring_result r = c.send_some(items.data(), items.size(), sent);
-    if (r == ring_result::done) return sent;
-    if (r != ring_result::closed) r = send_until(c, items[0], time_point::max());
-    if (r == ring_result::closed) throw_channel_closed();
-    return send_many_awaiter<T>::send_more(c, items);
+    return send_many_until<T>(static_cast<End*>(this)->state(), items, time_point::max());
 }
 template <class End, class T>
 template <class Rep, class Period>
@@ -104,12 +102,32 @@ send_status sending_end<End, T>::send_blocking_for(T&& x, std::chrono::duration<
     return status_of(send_until(c, x, deadline_in(d)));
 }
 template <class End, class T>
+template <class Rep, class Period>
+send_status sending_end<End, T>::send_blocking_for(const T& x, std::chrono::duration<Rep, Period> d) {
+    return send_blocking_for(T{x}, d);
+}
+template <class End, class T>
+template <class Rep, class Period>
+std::size_t sending_end<End, T>::send_many_blocking_for(std::span<T> items,
+                                                        std::chrono::duration<Rep, Period> d) {
+    return send_many_until<T>(static_cast<End*>(this)->state(), items, deadline_in(d));
+}
+template <class End, class T>
 send_status sending_end<End, T>::try_send(T&& x) {
     return status_of(static_cast<End*>(this)->state().send_now(x, all_looks));
 }
 template <class End, class T>
 send_status sending_end<End, T>::try_send(const T& x) {
     return try_send(T{x});
+}
+template <class End, class T>
+std::size_t sending_end<End, T>::try_send_many(std::span<T> items) {
+    if (items.empty()) return 0;
+    std::size_t sent = 0;
+    const ring_result r =
+        static_cast<End*>(this)->state().send_some(items.data(), items.size(), sent, all_looks);
+    if (r == ring_result::closed) throw_channel_closed();
+    return r == ring_result::done ? sent : 0;
 }
 
 template <class End, class T>
@@ -128,15 +146,8 @@ std::optional<T> receiving_end<End, T>::receive_blocking() {
 }
 template <class End, class T>
 std::vector<T> receiving_end<End, T>::receive_many_blocking(std::size_t most) {
-    if (most == 0) throw_receive_many_none();
-    refuse_to_block_a_loop("channel.receive_many_blocking", "receive_many(...)");
-    channel_core<T>& c = static_cast<End*>(this)->state();
     std::vector<T> items;
-    if (!waits_on(c.receive_some(items, most))) return items;
-    items.reserve(1);
-    std::optional<T> first;
-    receive_until(c, first, time_point::max());
-    if (first) receive_many_awaiter<T>::take_more(c, std::move(*first), items, most);
+    receive_many_until<T>(static_cast<End*>(this)->state(), items, most, time_point::max());
     return items;
 }
 template <class End, class T>
@@ -147,10 +158,26 @@ received<T> receiving_end<End, T>::receive_blocking_for(std::chrono::duration<Re
     return {std::move(item), r == ring_result::closed};
 }
 template <class End, class T>
+template <class Rep, class Period>
+received<std::vector<T>>
+receiving_end<End, T>::receive_many_blocking_for(std::size_t most, std::chrono::duration<Rep, Period> d) {
+    std::vector<T> items;
+    const ring_result r =
+        receive_many_until<T>(static_cast<End*>(this)->state(), items, most, deadline_in(d));
+    return received_many(std::move(items), r);
+}
+template <class End, class T>
 received<T> receiving_end<End, T>::try_receive() {
     std::optional<T> item;
     const ring_result r = static_cast<End*>(this)->state().receive_now(item, all_looks);
     return {std::move(item), r == ring_result::closed};
+}
+template <class End, class T>
+received<std::vector<T>> receiving_end<End, T>::try_receive_many(std::size_t most) {
+    if (most == 0) throw_receive_many_none();
+    std::vector<T> items;
+    const ring_result r = static_cast<End*>(this)->state().receive_some(items, most, all_looks);
+    return received_many(std::move(items), r);
 }
 
 } // namespace plait::detail

@@ -57,14 +57,14 @@ class channel_core {
         if (r == result::done) look_for<senders>();
         return r;
     }
-    result send_some(T* from, std::size_t n, std::size_t& moved) noexcept {
-        const result r = settled(few_looks, [&] { return ring.push_some(from, n, moved); });
+    result send_some(T* from, std::size_t n, std::size_t& moved, unsigned patience = few_looks) noexcept {
+        const result r = settled(patience, [&] { return ring.push_some(from, n, moved); });
         if (r == result::done) look_again_for<receivers>();
         return r;
     }
     template <class Vector>
-    result receive_some(Vector& into, std::size_t most) {
-        const result r = settled(few_looks, [&] { return ring.pop_some(into, most); });
+    result receive_some(Vector& into, std::size_t most, unsigned patience = few_looks) {
+        const result r = settled(patience, [&] { return ring.pop_some(into, most); });
         if (r == result::done) look_again_for<senders>();
         return r;
     }

@@ -276,4 +276,31 @@ ring_result receive_until(channel_core<T>& c, std::optional<T>& into, time_point
     return here.wait(c, deadline, &channel_core<T>::receive_or_wait);
 }
 
+/// How many of them were sent: none, when the deadline has passed.
+template <class T>
+std::size_t send_many_until(channel_core<T>& c, std::span<T> items, time_point deadline) {
+    if (items.empty()) return 0;
+    refuse_to_block_a_loop("channel.send_many_blocking", "send_many(...)");
+    std::size_t sent = 0;
+    ring_result r = c.send_some(items.data(), items.size(), sent);
+    if (r == ring_result::done) return sent;
+    if (r != ring_result::closed) r = send_until(c, items[0], deadline);
+    if (r == ring_result::closed) throw_channel_closed();
+    return r == ring_result::done ? send_many_awaiter<T>::send_more(c, items) : 0;
+}
+
+template <class T>
+ring_result receive_many_until(channel_core<T>& c, std::vector<T>& into, std::size_t most,
+                               time_point deadline) {
+    if (most == 0) throw_receive_many_none();
+    refuse_to_block_a_loop("channel.receive_many_blocking", "receive_many(...)");
+    ring_result r = c.receive_some(into, most);
+    if (!waits_on(r)) return r;
+    into.reserve(1); // no failure may lose the first one
+    std::optional<T> first;
+    r = receive_until(c, first, deadline);
+    if (first) receive_many_awaiter<T>::take_more(c, std::move(*first), into, most);
+    return r;
+}
+
 } // namespace plait::detail

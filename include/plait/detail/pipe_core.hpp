@@ -143,6 +143,7 @@ class pipe_sending {
         pipe_message m = encoded(x);
         return status_of(send_until(end(), m, later(std::chrono::steady_clock::now(), saturated(d))));
     }
+    /// Without a wait.
     [[nodiscard]] send_status try_send(const T& x) const {
         pipe_message m = encoded(x);
         return status_of(send_now(end(), m));
@@ -159,6 +160,16 @@ class pipe_sending {
         send_blocking(items.front());
         return 1 + send_more(end(), items.subspan(1));
     }
+    /// For at most `d`; then 0.
+    template <class Rep, class Period>
+    [[nodiscard]] std::size_t send_many_blocking_for(std::span<const T> items,
+                                                     std::chrono::duration<Rep, Period> d) const {
+        return items.empty() ? 0 : send_rest(send_blocking_for(items.front(), d), items);
+    }
+    /// Without a wait.
+    [[nodiscard]] std::size_t try_send_many(std::span<const T> items) const {
+        return items.empty() ? 0 : send_rest(try_send(items.front()), items);
+    }
 
   private:
     const auto& end() const { return static_cast<const End&>(*this).sends_at(); }
@@ -168,6 +179,10 @@ class pipe_sending {
         pipe_message first = encode_message(items.front(), room_of(where));
         co_await send_message(where, std::move(first));
         co_return 1 + send_more(where, items.subspan(1));
+    }
+    std::size_t send_rest(send_status first, std::span<const T> items) const {
+        if (first == send_status::closed) throw_pipe_closed();
+        return first == send_status::sent ? 1 + send_more(end(), items.subspan(1)) : 0;
     }
     template <class Where>
     static std::size_t send_more(const Where& where, std::span<const T> items) noexcept {
@@ -236,6 +251,18 @@ class pipe_receiving {
         }
         return items;
     }
+    /// For at most `d`; then it is empty, and not closed.
+    template <class Rep, class Period>
+    received<std::vector<T>> receive_many_blocking_for(std::size_t most,
+                                                       std::chrono::duration<Rep, Period> d) const {
+        check_most(most);
+        return with_more(receive_blocking_for(d), most);
+    }
+    /// Without a wait.
+    received<std::vector<T>> try_receive_many(std::size_t most) const {
+        check_most(most);
+        return with_more(try_receive(), most);
+    }
     /// Would a receive find a message, or the end, within `d`? Takes nothing.
     template <class Rep, class Period>
     [[nodiscard]] bool wait_blocking_for(std::chrono::duration<Rep, Period> d) const {
@@ -251,6 +278,13 @@ class pipe_receiving {
     }
     static void check_most(std::size_t most) {
         if (most == 0) throw_receive_none();
+    }
+    received<std::vector<T>> with_more(received<T> first, std::size_t most) const {
+        if (!first) return {std::nullopt, first.closed()};
+        std::vector<T> items;
+        items.push_back(*std::move(first));
+        take_more(socket(), items, most);
+        return {std::move(items), false};
     }
     static task<std::vector<T>> receive_some(shared_descriptor socket, std::size_t most) {
         pipe_message m;
