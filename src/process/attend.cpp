@@ -109,6 +109,7 @@ process_engine::attendance process_engine::look_after_lanes(process_task& task, 
                                                             std::vector<ending>& ended) noexcept {
     bool needs_supervisor = false;
     if (watch.lane != nullptr) {
+        // relaxed, here and below: it is set under the lock, which we hold.
         if (!watch.thread.dismissed.load(order::relaxed)) watch.lane->dismiss_attendant();
         // What we were woken for, and cannot look after, is the supervisor's.
         needs_supervisor = !collects_for_all(*watch.lane);

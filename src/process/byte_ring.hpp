@@ -54,11 +54,12 @@ template <class Byte>
 std::size_t ring_put(ring_positions& positions, Byte* ring, const Byte* from, std::size_t count) noexcept {
     count = std::min({count, ring_room(positions), ring_step});
     if (count == 0) return 0;
-    const std::uint64_t produced = positions.produced.load(order::relaxed);
+    const std::uint64_t produced = positions.produced.load(order::relaxed); // ours
     const auto at = static_cast<std::size_t>(produced % ring_capacity);
     const std::size_t first = std::min(count, ring_capacity - at); // up to the end; the rest at the begin
     std::copy_n(from, first, ring + at);
     std::copy_n(from + first, count - first, ring);
+    // seq_cst: after the bytes, and before the look whether the consumer is parked; see ring_available().
     positions.produced.store(produced + count, order::seq_cst);
     return count;
 }
@@ -66,6 +67,7 @@ std::size_t ring_put(ring_positions& positions, Byte* ring, const Byte* from, st
 /// What is there, as it lies there, up to the ring's end, or a step. It stays until it is released. By the consumer only.
 template <class Byte>
 std::pair<const Byte*, std::size_t> ring_piece(const ring_positions& positions, const Byte* ring) noexcept {
+    // relaxed: ours.
     const auto at = static_cast<std::size_t>(positions.consumed.load(order::relaxed) % ring_capacity);
     return {ring + at, std::min({ring_available(positions), ring_capacity - at, ring_step})};
 }

@@ -76,7 +76,7 @@ void process_engine::dispatch(bool urgent) noexcept {
             task->stage_ = process_task::stage::placed;
             placed_timed_ = placed_timed_ || task->timeout != 0;
             if (lane->place(*task, static_cast<std::uint32_t>(task->attempts_) + 1, result_hint_, urgent))
-                holds_back_.store(true, order::relaxed);
+                holds_back_.store(true, order::relaxed); // see hurry()
         }
     }
 }

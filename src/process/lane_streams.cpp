@@ -25,6 +25,7 @@ parent_lane::streams parent_lane::streaming() noexcept {
     // Before the look at who sends: as long as bytes are there nobody else does, since the worker waits until
     // all of one result are taken. Bytes that come later are the next look's.
     tasks.has_bytes = ring_available(view().header().to_parent) != 0;
+    // acquire would do: pairs with the worker's store before the first byte, which has_bytes has seen.
     const std::uint64_t sending = view().header().sending.load(order::seq_cst);
     for (const std::uint64_t index : live_) {
         if (phase(index) != slot_phase::running) continue;
@@ -103,6 +104,7 @@ parent_lane::pumped parent_lane::pump(const streams& tasks) {
 bool parent_lane::needs_attention() noexcept {
     if (output.is_open() && output_wanted() != output_taken && !killed_by_us) return true;
     if (at_once != 0) return loop_needs_attention();
+    // seq_cst: the second look; pairs with the worker's store before it rings.
     if (oldest < unfinished && !has_room() && view().header().head.load(order::seq_cst) > oldest) return true;
     for (std::uint64_t index = unfinished; index < tail; ++index) {
         process_task* task = task_at(index);

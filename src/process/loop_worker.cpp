@@ -14,6 +14,8 @@ void loop_worker::run() noexcept {
     lane_header& header = lane_.header();
     for (;;) {
         bool stop = false;
+        // seq_cst, here and below: the second look, after we have announced that we park. Either it sees what there is to
+        // do, or who has brought it sees us parked (basic_park_word). What it finds is acquired with it.
         port_.wait([&] {
             stop = header.stop.load(order::seq_cst) != 0; // before the queue: what was queued first is run
             return is_queued() || is_asked_to_stop() || done_.load(order::seq_cst) != nullptr ||
@@ -27,7 +29,7 @@ void loop_worker::run() noexcept {
             // that is not for this task.
             stop_the_asked();
             begin(index);
-            // seq_cst: pairs with the parent's look for room.
+            // seq_cst: before the bell, which looks whether the parent sleeps; pairs with its look for room.
             header.head.store(++head_, order::seq_cst);
             port_.ring();
         } else if (stop && running_.empty()) {
@@ -45,8 +47,9 @@ bool loop_worker::is_asked_to_stop() const noexcept {
 }
 
 void loop_worker::begin(std::uint64_t index) noexcept {
-    if (!claim(index, monotonic_now())) return;              // taken back
-    lane_.header().sending.store(index + 1, order::seq_cst); // should it end here
+    if (!claim(index, monotonic_now())) return; // taken back
+    // Should it end here. release would do: pairs with the parent's look, after it has found bytes in the ring.
+    lane_.header().sending.store(index + 1, order::seq_cst);
     lane_slot& slot = lane_.slot(index);
     if ((slot.flags & setup_task) != 0) {
         perform(slot);
@@ -89,6 +92,8 @@ void loop_worker::begin(std::uint64_t index) noexcept {
 void loop_worker::note_done(void* self, pending_result& result) noexcept {
     auto& worker = *static_cast<loop_worker*>(self);
     park_word& parked = worker.lane_.header().worker; // the result may be gone once it is pushed
+    // relaxed: nothing is read through it. seq_cst: before the look whether the worker is parked, and after all of the
+    // result, which the exchange in finish_the_done() acquires.
     pending_result* first = worker.done_.load(order::relaxed);
     do {
         result.next_done = first;
@@ -118,7 +123,7 @@ void loop_worker::finish_the_done() noexcept {
 
 void loop_worker::finish_one(running& r) noexcept {
     lane_slot& slot = lane_.slot(r.index);
-    // Whose bytes come through the ring, if they do.
+    // Whose bytes come through the ring, if they do; as in begin().
     lane_.header().sending.store(r.index + 1, order::seq_cst);
     slot_writer out{port_, slot};
     descriptor_list given;
@@ -134,6 +139,7 @@ void loop_worker::finish_one(running& r) noexcept {
 
 void loop_worker::stop_the_asked() noexcept {
     std::uint64_t base = 0;
+    // Read before it is exchanged: most are 0, always.
     for (atomic<std::uint64_t>& word : lane_.header().asked) {
         std::uint64_t bits = word.load(order::seq_cst) != 0 ? word.exchange(0, order::seq_cst) : 0;
         for (; bits != 0; bits &= bits - 1) {

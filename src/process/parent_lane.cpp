@@ -108,7 +108,7 @@ bool parent_lane::place(process_task& task, std::uint32_t attempt, std::size_t r
     slot.attempt = attempt;
     slot.kind = result_kind::none;
     slot.elapsed = 0;
-    slot.started.store(0, order::relaxed);
+    slot.started.store(0, order::relaxed); // the slot is ours until it is published
     const bool streamed = size > e.block.capacity;
     if (streamed)
         slot.flags |= arguments_streamed;
@@ -327,12 +327,14 @@ bool parent_lane::hand_over_output(std::uint64_t wanted) noexcept {
 }
 
 void parent_lane::tell_to_stop() noexcept {
+    // seq_cst: pairs with the worker's look after it has announced that it parks.
     view().header().stop.store(1, order::seq_cst);
     wake();
 }
 
 bool parent_lane::kill_holding(std::uint64_t index) noexcept {
     lane_header& header = view().header();
+    // seq_cst, as the look at the phase: see lane_header::hold.
     header.hold.store(1, order::seq_cst);
     if (phase(index) == slot_phase::running) {
         kill();

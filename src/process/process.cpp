@@ -79,6 +79,7 @@ struct process::implementation {
     bool told = false; // somebody has seen the failure
     int code = 0;
     std::exception_ptr failure;
+    // relaxed: numbers, and nothing is read through them.
     detail::atomic<int> last_pid{0};
     detail::atomic<int> signalled{0}; // what we sent last
 };

@@ -37,7 +37,8 @@ bool serial_worker::await_task(std::uint64_t index, bool& waited) noexcept {
     waited = true;
     slot_phase phase = slot_phase::free;
     port_.wait_for_task([&] {
-        // Before the slot: what was queued first is run.
+        // seq_cst, both: the second look, after we have announced that we park. Before the slot: what was queued first is
+        // run.
         const bool stop = lane_.header().stop.load(order::seq_cst) != 0;
         phase = slot.state.phase_seq_cst(generation);
         return stop || phase == slot_phase::queued || phase == slot_phase::withdrawn;
@@ -49,6 +50,7 @@ bool serial_worker::await_task(std::uint64_t index, bool& waited) noexcept {
 void serial_worker::hand_over_output(std::uint64_t index) noexcept {
     flush_standard_streams();
     lane_header& header = lane_.header();
+    // seq_cst: before the bell, which looks whether the parent sleeps; and the second look of who parks.
     header.output_wanted.store(index + 1, order::seq_cst);
     port_.wait([&] { return header.output_taken.load(order::seq_cst) == index + 1; });
 }

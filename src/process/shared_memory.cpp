@@ -135,7 +135,7 @@ shared_memory::shared_memory(shared_mapping_entry* e) noexcept
 
 shared_memory::shared_memory(const shared_memory& other) noexcept
     : entry_{other.entry_}, data_{other.data_}, size_{other.size_} {
-    if (entry_ != nullptr) entry_->owners.fetch_add(1, order::relaxed);
+    if (entry_ != nullptr) entry_->owners.fetch_add(1, order::relaxed); // who copies a handle has one
 }
 
 shared_memory::~shared_memory() {
@@ -176,7 +176,8 @@ shared_memory shared_memory::read_only() const {
 
 std::uint64_t shared_memory::id() const noexcept { return entry_ != nullptr ? entry_->id : 0; }
 std::size_t shared_memory::use_count() const noexcept {
-    return entry_ != nullptr ? entry_->owners.load(order::relaxed) : 0;
+    return entry_ != nullptr ? entry_->owners.load(order::relaxed)
+                             : 0; // a number, and nothing follows from it
 }
 
 void shared_memory::save(byte_writer& out, std::size_t element) const {

@@ -168,6 +168,7 @@ std::uint64_t slot_writer::finish() noexcept {
     if (!streaming_) return static_cast<std::uint64_t>(next_ - begin_);
     flush();
     ring_positions& positions = port_.lane().header().to_parent;
+    // seq_cst: see ring_room(). relaxed: ours.
     port_.wait(
         [&] { return positions.consumed.load(order::seq_cst) == positions.produced.load(order::relaxed); });
     return sent_;

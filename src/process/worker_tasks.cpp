@@ -24,6 +24,7 @@ bool worker_tasks::claim(std::uint64_t index, std::int64_t now) noexcept {
         ::_exit(exit_without_bell);
     // The claim comes before anything is read: from here on our death costs this task.
     if (!slot.state.claim(lane_.generation(index))) return false;
+    // release: pairs with parent_lane::started(). A parent that still sees 0 asks again later.
     slot.started.store(now, order::release);
     // A parent that misses it keeps its copy until it looks for another reason; so the claim's order is
     // enough.
@@ -117,7 +118,7 @@ void worker_tasks::run_code(const lane_slot& slot, byte_reader& in, byte_writer&
 void worker_tasks::read_description(const lane_slot& slot, byte_reader& in, std::string& name) {
     worker_identity& identity = this_worker();
     const auto timeout = in.take<std::int64_t>();
-    const std::int64_t started = slot.started.load(order::relaxed);
+    const std::int64_t started = slot.started.load(order::relaxed); // ours
     if (timeout != 0 && timeout < no_deadline - started) identity.deadline = started + timeout;
     name = read_text(in);
     if (!name.empty()) identity.name = name.c_str();
