@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 # Thin: what the words mean is in CMakePresets.json and tools/. Each word works as the first one on a bare Debian 12.
-#   make [build]   make demo   make test [T=regex]   make bench [ROW=name]   make lint   make format   make asan   make tsan
+#   make [build]   make demo   make test [T=regex]   make bench [ROW=name]   make benches   make lint   make format   make asan   make tsan
 #   make install [PREFIX=/usr/local] [DESTDIR=]   make deps   make docs   make picture   make fresh   make fuzz [SECONDS=300]   make stress [SECONDS=1200]   make schedules [N=400000]   make mutants   make clean
 .DEFAULT_GOAL := build
-.PHONY: build demo test bench lint format asan tsan install deps docs picture fresh fuzz stress schedules mutants clean
+.PHONY: build demo test bench benches lint format asan tsan install deps docs picture fresh fuzz stress schedules mutants clean
 JOBS   ?= $(shell nproc)
 T      ?= .
 PREFIX ?= /usr/local
@@ -17,8 +17,8 @@ test_needs  := $(build_needs) libgtest-dev libgmock-dev nginx-light openssl elfu
                python3-aiohttp
 san_needs   := $(test_needs) clang-19 libclang-rt-19-dev llvm-19
 lint_needs  := $(test_needs) git clang-19 clang-format-19 clang-tidy-19 codespell shellcheck
-bench_needs := $(build_needs) python3-minimal python3-aiohttp python3-requests nginx-light libbenchmark-dev libtbb-dev \
-               libboost-dev libuv1-dev libconcurrentqueue-dev valgrind wrk aria2 wget2 curl
+peer_needs  := $(build_needs) libbenchmark-dev libtbb-dev libboost-dev libuv1-dev libconcurrentqueue-dev
+bench_needs := $(peer_needs) python3-minimal python3-aiohttp python3-requests nginx-light valgrind wrk aria2 wget2 curl
 docs_needs  := mkdocs mkdocs-material
 picture_needs := $(build_needs) python3-pyte
 fresh_needs := debootstrap git
@@ -74,9 +74,13 @@ format:
 	@tools/need git clang-format-19
 	@git ls-files -co --exclude-standard -- '*.cpp' '*.hpp' | xargs -r clang-format-19 -i
 
-bench:
-	@tools/need $(bench_needs)
+# built, but not run: what CI can say of them
+benches:
+	@tools/need $(peer_needs)
 	@cmake --preset bench >/dev/null && cmake --build build/bench -j $(JOBS)
+
+bench: benches
+	@tools/need $(bench_needs)
 	@python3 bench/report.py build/bench $(ROW)
 
 fuzz:

@@ -22,6 +22,7 @@ struct model {
         constexpr atomic(T value) noexcept : value_{value} {}
         T load(order o) const noexcept { return value_.load(of(o)); }
         void store(T value, order o) noexcept { value_.store(value, of(o)); }
+        T exchange(T value, order o) noexcept { return value_.exchange(value, of(o)); }
         bool compare_exchange(T& expected, T desired, order success, order failure) noexcept {
             return value_.compare_exchange_strong(expected, desired, of(success), of(failure));
         }
@@ -30,6 +31,7 @@ struct model {
         static std::memory_order of(order o) noexcept { return static_cast<std::memory_order>(o); }
         plait::testing::atomic<T> value_{T{}};
     };
+    static void light_barrier() noexcept {} // nobody sleeps here
 };
 
 void owner_and_thief() {
