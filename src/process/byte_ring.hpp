@@ -57,9 +57,9 @@ std::size_t ring_put(ring_positions& positions, Byte* ring, const Byte* from, st
     const std::uint64_t produced = positions.produced.load(order::relaxed); // ours
     const auto at = static_cast<std::size_t>(produced % ring_capacity);
     const std::size_t first = std::min(count, ring_capacity - at); // up to the end; the rest at the begin
+    // The position comes last. seq_cst: before the look whether the consumer is parked, too; see ring_available().
     std::copy_n(from, first, ring + at);
     std::copy_n(from + first, count - first, ring);
-    // seq_cst: after the bytes, and before the look whether the consumer is parked; see ring_available().
     positions.produced.store(produced + count, order::seq_cst);
     return count;
 }
