@@ -48,7 +48,7 @@ class sending_end {
     void send_blocking(T&& x);
     void send_blocking(const T& x);
     std::size_t send_many_blocking(std::span<T> items);
-    /// For at most `d`; then `full`, or 0 of many.
+    /// For at most `d`; then `full`, or 0 of many. On a loop: logic_error.
     template <class Rep, class Period>
     [[nodiscard]] send_status send_blocking_for(T&& x, std::chrono::duration<Rep, Period> d);
     template <class Rep, class Period>
@@ -80,7 +80,7 @@ class receiving_end {
     /// The same from a thread, which sleeps meanwhile. On a loop: logic_error.
     std::optional<T> receive_blocking();
     std::vector<T> receive_many_blocking(std::size_t most);
-    /// For at most `d`; then what they return is empty, and not closed.
+    /// For at most `d`; then what they return is empty, and not closed. On a loop: logic_error.
     template <class Rep, class Period>
     received<T> receive_blocking_for(std::chrono::duration<Rep, Period> d);
     template <class Rep, class Period>
@@ -137,7 +137,7 @@ class receiving_end {
 ///                before the cancellation is delivered. The blocking forms are not cancellable.
 /// Errors:        `send` to a closed channel throws closed_error, and so do senders that wait when it is
 ///                closed; they keep their items. One item's timed and `try_` forms return `closed` instead.
-///                Capacity 0 throws invalid_argument.
+///                Capacity 0, or a `most` of 0, throws invalid_argument.
 /// Cost:          no allocation after construction, but for the vector of receive_many; when nobody waits,
 ///                two atomic read-modify-writes for an item, or for all of a send_many.
 template <class T>

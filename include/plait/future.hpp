@@ -78,7 +78,7 @@ class future {
     bool wait_for(std::chrono::duration<Rep, Period> d) const {
         const detail::nanoseconds ns = detail::saturated(d);
         if (ns <= detail::nanoseconds::zero()) return done();
-        return state().wait_until(detail::later(std::chrono::steady_clock::now(), ns));
+        return state().wait_until(detail::deadline_in(ns));
     }
 
     bool done() const { return state().done(); }

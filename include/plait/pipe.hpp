@@ -44,9 +44,10 @@ struct pipe_access;
 /// Order:         first in, first out per sender.
 /// Cancellation:  a cancelled `send` has not sent, a cancelled `receive` has taken nothing (pipe_tasks_test,
 ///                ACancelled...). The blocking forms are not cancellable.
-/// Errors:        sending when the other end is gone throws closed_error; never SIGPIPE. Receiving finds what
-///                was sent, and then the end; never half a message. What a serialiser throws comes from
-///                `send`, and nothing is sent. An end that was moved from, or closed: logic_error.
+/// Errors:        sending when the other end is gone throws closed_error, or one message's timed and `try_`
+///                forms return `closed`; never SIGPIPE. Receiving finds what was sent, and then the end; never
+///                half a message. What a serialiser throws comes from `send`, and nothing is sent. An end that
+///                was moved from, or closed: logic_error. A `most` of 0: invalid_argument.
 /// Cost:          a system call for a message of up to 64 KB; beyond that, memory of its own is filled, sent
 ///                by descriptor and read in place.
 template <class T, class U = T>

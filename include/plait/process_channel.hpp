@@ -79,8 +79,9 @@ inline constexpr bool is_handle<process_channel_sender<T>> = true;
 /// Cancellation:  a cancelled `send` has not sent, a cancelled `receive` has taken nothing
 ///                (process_channel_test, ACancelled...). The blocking forms are not cancellable.
 /// Errors:        `send` to a closed channel throws closed_error, and so do senders that wait when it is
-///                closed. What a serialiser throws comes from `send`, and takes no place. A capacity that is
-///                not from 1 to `most_items`: invalid_argument. A handle that holds nothing: logic_error.
+///                closed; one item's timed and `try_` forms return `closed` instead. What a serialiser throws
+///                comes from `send`, and takes no place. A capacity that is not from 1 to `most_items`, or a
+///                `most` of 0: invalid_argument. A handle that holds nothing: logic_error.
 /// Cost:          two system calls for an item, one more to receive it; items of more than 448 bytes travel
 ///                in memory of their own, some 20 microseconds more.
 template <class T>

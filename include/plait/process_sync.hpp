@@ -37,7 +37,7 @@ class [[gnu::visibility("default")]] process_event {
     /// For at most `d`; false: it is not set.
     template <class Rep, class Period>
     bool wait_blocking_for(std::chrono::duration<Rep, Period> d) const {
-        return wait_until(detail::later(std::chrono::steady_clock::now(), detail::saturated(d)));
+        return wait_until(detail::deadline_in(d));
     }
 
   private:
@@ -99,7 +99,7 @@ class [[gnu::visibility("default")]] process_semaphore {
     /// For at most `d`; then it is empty.
     template <class Rep, class Period>
     permit acquire_blocking_for(std::chrono::duration<Rep, Period> d) const {
-        return acquire_until(detail::later(std::chrono::steady_clock::now(), detail::saturated(d)));
+        return acquire_until(detail::deadline_in(d));
     }
     /// Empty if there is none.
     permit try_acquire() const;

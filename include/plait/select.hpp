@@ -58,8 +58,7 @@ selected<Cases...> select_blocking(Cases... cases) {
 template <class Rep, class Period, class... Cases>
     requires(detail::select_case<Cases> && ...)
 std::optional<selected<Cases...>> select_blocking_for(std::chrono::duration<Rep, Period> d, Cases... cases) {
-    return detail::select_until(detail::later(std::chrono::steady_clock::now(), detail::saturated(d)),
-                                cases...);
+    return detail::select_until(detail::deadline_in(d), cases...);
 }
 
 } // namespace plait

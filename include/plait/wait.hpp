@@ -72,7 +72,7 @@ class [[nodiscard]] completed_range {
     completed_range(Range&& futures, as_completed_options options)
         : futures_(std::forward<Range>(futures)),
           limited_{options.timeout != nanoseconds::max()},
-          deadline_{later(std::chrono::steady_clock::now(), options.timeout)} {
+          deadline_{deadline_in(options.timeout)} {
         std::size_t i = 0;
         for (auto& f : futures_) {
             at_.push_back(&f);

@@ -37,7 +37,7 @@ void add_all(arrivals& a, const std::vector<waited>& states) {
 
 wait_result wait_for_states(const std::vector<waited>& states, wait_options options) {
     if (!decided(states, options.until)) {
-        const time_point deadline = later(std::chrono::steady_clock::now(), options.timeout);
+        const time_point deadline = deadline_in(options.timeout);
         arrivals finished;
         add_all(finished, states);
         while (finished.pending() != 0) {

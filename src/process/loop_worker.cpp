@@ -139,7 +139,7 @@ void loop_worker::finish_one(running& r) noexcept {
 
 void loop_worker::stop_the_asked() noexcept {
     std::uint64_t base = 0;
-    // Read before it is exchanged: most are 0, always.
+    // Looked at before the exchange: nearly all of them are 0.
     for (atomic<std::uint64_t>& word : lane_.header().asked) {
         std::uint64_t bits = word.load(order::seq_cst) != 0 ? word.exchange(0, order::seq_cst) : 0;
         for (; bits != 0; bits &= bits - 1) {

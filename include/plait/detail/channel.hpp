@@ -65,11 +65,6 @@ received<std::vector<T>> received_many(std::vector<T>&& items, ring_result r) no
     return {std::move(items), false};
 }
 
-template <class Rep, class Period>
-time_point deadline_in(std::chrono::duration<Rep, Period> d) noexcept {
-    return later(std::chrono::steady_clock::now(), saturated(d));
-}
-
 template <class End, class T>
 send_awaiter<T> sending_end<End, T>::send(T&& x) {
     return {static_cast<End*>(this)->state(), x};

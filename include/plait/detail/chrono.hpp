@@ -30,4 +30,10 @@ constexpr time_point later(time_point now, nanoseconds d) noexcept {
     return d > time_point::max() - now ? time_point::max() : now + d;
 }
 
+/// `d` from now, without overflow.
+template <class Rep, class Period>
+time_point deadline_in(std::chrono::duration<Rep, Period> d) noexcept {
+    return later(std::chrono::steady_clock::now(), saturated(d));
+}
+
 } // namespace plait::detail

@@ -56,7 +56,7 @@ class map_core {
           plan_{map_shape{is_task<raw> ? 1 : options.chunk, window_ / ex.concurrency(), window_,
                           (std::ranges::forward_range<std::remove_reference_t<Ranges>> && ...)}},
           limited_{options.timeout != nanoseconds::max()},
-          deadline_{later(std::chrono::steady_clock::now(), options.timeout)} {}
+          deadline_{deadline_in(options.timeout)} {}
     map_core(map_core&&) = delete;
     ~map_core() { give_up(); }
 
@@ -333,8 +333,7 @@ auto make_async_map(Executor& ex, F&& fn, map_options options, Generator&& input
     if (options.window == 0) throw_map_window();
     const std::size_t window =
         options.window == map_options::automatic ? 64 * ex.concurrency() : options.window;
-    return map_async<Kind, R>(ex, std::forward<F>(fn), window,
-                              later(std::chrono::steady_clock::now(), options.timeout),
+    return map_async<Kind, R>(ex, std::forward<F>(fn), window, deadline_in(options.timeout),
                               std::forward<Generator>(input));
 }
 

@@ -141,7 +141,7 @@ class pipe_sending {
     template <class Rep, class Period>
     [[nodiscard]] send_status send_blocking_for(const T& x, std::chrono::duration<Rep, Period> d) const {
         pipe_message m = encoded(x);
-        return status_of(send_until(end(), m, later(std::chrono::steady_clock::now(), saturated(d))));
+        return status_of(send_until(end(), m, deadline_in(d)));
     }
     /// Without a wait.
     [[nodiscard]] send_status try_send(const T& x) const {
@@ -166,7 +166,7 @@ class pipe_sending {
                                                      std::chrono::duration<Rep, Period> d) const {
         return items.empty() ? 0 : send_rest(send_blocking_for(items.front(), d), items);
     }
-    /// Without a wait.
+    /// Without a wait: as many as there is room for.
     [[nodiscard]] std::size_t try_send_many(std::span<const T> items) const {
         return items.empty() ? 0 : send_rest(try_send(items.front()), items);
     }
@@ -228,7 +228,7 @@ class pipe_receiving {
     template <class Rep, class Period>
     received<T> receive_blocking_for(std::chrono::duration<Rep, Period> d) const {
         pipe_message m;
-        const auto deadline = later(std::chrono::steady_clock::now(), saturated(d));
+        const auto deadline = deadline_in(d);
         const pipe_result r = receive_until(socket(), m, deadline);
         return result_of(r, std::move(m));
     }
@@ -266,7 +266,7 @@ class pipe_receiving {
     /// Would a receive find a message, or the end, within `d`? Takes nothing.
     template <class Rep, class Period>
     [[nodiscard]] bool wait_blocking_for(std::chrono::duration<Rep, Period> d) const {
-        return can_receive_until(socket(), later(std::chrono::steady_clock::now(), saturated(d)));
+        return can_receive_until(socket(), deadline_in(d));
     }
 
   private:
