@@ -90,13 +90,13 @@ class engine : public worker {
     // nothing over: its task's queue does.
     atomic<std::uint32_t> live_{0};
     std::atomic<int> owners_{1};
-    std::mutex roots_mutex_;
-    context_ring roots_;                  // guarded by roots_mutex_, as the next
-    context_ring stopped_roots_;          // those that stop_roots() has come to
     atomic<std::uint32_t> cancelling_{0}; // the flag is all: see remember() for who has to see it
+    atomic<std::uint32_t> broken_{0};     // released with cause_, acquired by refusal()
+    std::mutex roots_mutex_;
+    context_ring roots_;         // guarded by roots_mutex_, as the next
+    context_ring stopped_roots_; // those that stop_roots() has come to
     std::mutex initializer_mutex_;
-    atomic<std::uint32_t> broken_{0}; // released with cause_, acquired by refusal()
-    std::exception_ptr cause_;        // written once, before broken_
+    std::exception_ptr cause_; // written once, before broken_
     std::mutex keeper_mutex_;
     std::atomic<worker*> keeper_{nullptr}; // written under keeper_mutex_; released, as others look without it
 };

@@ -33,10 +33,7 @@ pool_engine::wake_order pool_engine::take_place() noexcept {
         add_owner(); // the thread is started outside of the lock
         return {wake::fresh, nullptr};
     }
-    atomic<std::uint32_t>& word = parked_.back()->parked;
-    parked_.pop_back();
-    word.store(0, order::release); // pairs with park()
-    return {wake::parked, word.address()};
+    return rouse_last(parked_);
 }
 
 // After take_place() said fresh.
@@ -53,7 +50,7 @@ void pool_engine::start_spare() noexcept {
     } catch (...) {
         // None is to be had. The wake goes to whoever is awake: each looks everywhere before it sleeps.
         const spin_guard guard{lock_};
-        receive_wake();
+        waking_ = waking::nobody;
         --extra_;
         recount();
     }
@@ -93,18 +90,16 @@ bool pool_engine::park(unsigned slot) noexcept {
         if (stop_ || surplus_.load(order::relaxed) == 0) return false;
         --extra_;
         offers = recount();
-        mine.parked.store(1, order::relaxed); // found in parked_ alone, under lock_
-        parked_.push_back(&mine);
+        lie_down(mine, parked_);
         if (work_possible())
             order = request_wake(waking::for_more); // what is in our queue is not ours to do any more
     }
     carry_out(order);
     if (offers && forks_seen_late()) wake_one();
-    // acquire: pairs with the release of whoever took us off the list.
-    while (mine.parked.load(order::acquire) != 0) futex_wait(mine.parked.address(), 1);
+    stay_down(mine, no_deadline);
     const spin_guard guard{lock_};
     if (stop_) return false;
-    mine.passes_on = receive_wake();
+    receive_wake(mine);
     return true;
 }
 

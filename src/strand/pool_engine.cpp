@@ -25,6 +25,7 @@ pool_engine::pool_engine(std::size_t workers, const char* name, function<void()>
       last_lane_{lanes_.size() - 1},
       queues_(workers + most_spares),
       sleepers_pay_{workers <= most_interrupted && have_heavy_barrier()} {
+    asleep_.reserve(queues_.size());
     parked_.reserve(queues_.size());
     for (local_queue& q : queues_) {
         q.forks.belong_to(*this, sleepers_);
@@ -58,48 +59,6 @@ void pool_engine::start_thread(unsigned slot, bool woken) {
         release_owner();
         throw;
     }
-}
-
-// Under lock_.
-pool_engine::wake_order pool_engine::request_wake(waking wanted) noexcept {
-    if (sleepers_.load(order::relaxed) == 0) return {};
-    if (std::exchange(waking_, waking_ == waking::nobody ? wanted : waking::for_more) != waking::nobody)
-        return {};
-    if (asleep_ != 0) {
-        // It has but to change: the kernel compares it, and who is woken takes lock_ before it looks at
-        // anything.
-        epoch_.fetch_add(1, order::release);
-        return {wake::sleeper, epoch_.address()};
-    }
-    return take_place();
-}
-
-// Under lock_, by who has been woken, before it searches: see invariant W. True: it may have to pass the wake on.
-bool pool_engine::receive_wake() noexcept {
-    return std::exchange(waking_, waking::nobody) == waking::for_more;
-}
-
-// By those addresses alone: once the lock is released the pool may end, and be gone.
-void pool_engine::carry_out(wake_order order) noexcept {
-    if (order.what == wake::nobody) return;
-    if (order.address)
-        futex_wake(order.address);
-    else if (order.what == wake::fresh)
-        start_spare();
-}
-
-void pool_engine::wake_one() noexcept {
-    wake_order order;
-    {
-        const spin_guard guard{lock_};
-        order = request_wake(waking::for_more);
-    }
-    carry_out(order);
-}
-
-// By a worker that has found work: what else is queued may be some other's.
-void pool_engine::pass_wake_on() noexcept {
-    if (sleepers_.load(order::seq_cst) != 0 && work_anywhere()) wake_one();
 }
 
 void pool_engine::push_own(local_queue& q, std::span<work* const> items) noexcept {
@@ -159,7 +118,7 @@ void pool_engine::count_in_and_post(work& w) {
         work* const single = &w;
         return push_own(queues_[e.slot], {&single, 1});
     }
-    if (level_of(w) == normal) {
+    if (level_of(w) == normal && !all_asleep_.load(order::relaxed)) {
         try {
             return carry_out(lane_of_this_thread().put_on_credit(
                 posted_record{w}, spares_, [this] { enter(post_lane::credit); },
@@ -178,6 +137,7 @@ void pool_engine::post(work& w) noexcept {
         work* const single = &w;
         return push_own(queues_[e.slot], {&single, 1});
     }
+    if (all_asleep_.load(order::relaxed) && hand_over(w)) return;
     if (level == normal) {
         try {
             return carry_out(lane_of_this_thread().put(posted_record{w}, spares_,
@@ -186,6 +146,20 @@ void pool_engine::post(work& w) noexcept {
         }
     }
     inject(w, level);
+}
+
+// To a pool that is asleep: nothing is queued (invariant W), and so it overtakes nothing if it does not queue either, but
+// goes to the thread that is woken for it. False: somebody is awake.
+bool pool_engine::hand_over(work& w) noexcept {
+    wake_order order;
+    {
+        const spin_guard guard{lock_};
+        if (all_asleep_.load(order::relaxed)) order = request_wake(waking::for_one);
+        if (order.what != wake::sleeper) return false;
+        handed_ = &w;
+    }
+    carry_out(order);
+    return true;
 }
 
 void pool_engine::inject(work& w, std::size_t level) noexcept {
@@ -210,72 +184,6 @@ void pool_engine::count_out(unsigned slot) noexcept {
     if (const std::uint32_t n = std::exchange(queues_[slot].left, 0)) engine::leave(n);
 }
 
-bool pool_engine::work_anywhere() const noexcept {
-    return std::any_of(lanes_.begin(), lanes_.end(), [](const post_lane& l) { return !l.empty(); }) ||
-           work_beside_lanes();
-}
-
-bool pool_engine::work_beside_lanes() const noexcept {
-    if (anything_injected()) return true;
-    const auto end = queues_.begin() + slots_.load(order::relaxed);
-    return std::any_of(queues_.begin(), end, [](const local_queue& q) {
-        return q.size.load(order::seq_cst) != 0 || !q.forks.empty() || !q.claim.empty();
-    });
-}
-
-bool pool_engine::forks_were_made() const noexcept {
-    const auto end = queues_.begin() + slots_.load(order::relaxed);
-    return sleepers_pay_ &&
-           std::any_of(queues_.begin(), end, [](const local_queue& q) { return q.forks.used(); });
-}
-// By whoever has announced itself, or a place, in `sleepers_`. Where sleepers pay, those who fork need not have seen
-// that yet, nor this thread what they have forked: after the barrier one of the two is true. Not under lock_: it is
-// a system call.
-bool pool_engine::forks_seen_late() const noexcept {
-    if (!forks_were_made()) return false;
-    system_policy::heavy_barrier();
-    const auto end = queues_.begin() + slots_.load(order::relaxed);
-    return std::any_of(queues_.begin(), end, [](const local_queue& q) { return !q.forks.empty(); });
-}
-
-// Before somebody announces itself, or a place, in `sleepers_`. Not under lock_, which who posts takes within the lane's.
-void pool_engine::slow_lanes_down() noexcept {
-    for (post_lane& l : lanes_) l.slow_down();
-}
-// After it: may there be any work?
-bool pool_engine::work_possible() const noexcept {
-    return std::any_of(lanes_.begin(), lanes_.end(), [](const post_lane& l) { return l.may_hold_any(); }) ||
-           work_beside_lanes();
-}
-
-// False: the pool ends.
-bool pool_engine::sleep(local_queue& mine) noexcept {
-    slow_lanes_down();
-    std::uint32_t epoch = 0;
-    {
-        const spin_guard guard{lock_};
-        // seq_cst: pairs with the load in push_own(); the announcement comes before the last look.
-        sleepers_.fetch_add(1, order::seq_cst);
-        if (stop_ || work_possible()) {
-            sleepers_.fetch_sub(1, order::relaxed);
-            return !(stop_ && !work_anywhere());
-        }
-        ++asleep_;
-        epoch = epoch_.load(order::relaxed);
-    }
-    // The barrier comes after a nap: whoever forks again and again wakes us before that, and would be interrupted each
-    // time.
-    if (!forks_were_made() ||
-        (futex_wait(epoch_.address(), epoch, monotonic_now() + nap) == futex_result::timed_out &&
-         !forks_seen_late()))
-        futex_wait(epoch_.address(), epoch);
-    const spin_guard guard{lock_};
-    --asleep_;
-    sleepers_.fetch_sub(1, order::relaxed);
-    mine.passes_on = receive_wake();
-    return true;
-}
-
 void pool_engine::thread_main(unsigned slot, bool woken) noexcept {
     const std::uint32_t number = name_this_thread(name_, slot);
     {
@@ -293,14 +201,15 @@ void pool_engine::thread_main(unsigned slot, bool woken) noexcept {
         initialize(initializer_);
         if (woken) { // a spare one, to whom a wake has come
             const spin_guard guard{lock_};
-            mine_here.passes_on = receive_wake();
+            receive_wake(mine_here);
         }
         unsigned turn = 0;
         for (;;) {
             if (work* w = woken ? first_after_sleep(slot, turn) : next(slot, turn)) {
-                woken = false;
                 if (std::exchange(mine_here.passes_on, false)) pass_wake_on();
                 w->run();
+                // Who waits for it most likely waits for this processor, too, on which it has woken us.
+                if (std::exchange(woken, false)) let_others_get_ahead(mine_here);
                 if (w == &here && ++mine_here.left == most_left)
                     count_out(slot); // it does not leave by itself
                 if (surplus_.load(order::relaxed) != 0) woken = park(slot);
@@ -365,16 +274,16 @@ void pool_engine::refuse_lanes(work_queue& found) noexcept {
 }
 
 void pool_engine::request_stop() noexcept {
-    std::vector<local_queue*> spares;
+    std::vector<local_queue*> roused;
     {
         const spin_guard guard{lock_};
         stop_ = true;
-        epoch_.fetch_add(1, order::release); // as in request_wake(): stop_ is seen under lock_
-        spares.swap(parked_);
-        for (local_queue* q : spares) q->parked.store(0, order::release);
+        for (local_queue* q : parked_) asleep_.push_back(q);
+        parked_.clear();
+        for (local_queue* q : asleep_) q->asleep.store(0, order::relaxed); // as in rouse_last()
+        roused.swap(asleep_);
     }
-    futex_wake_all(epoch_.address());
-    for (local_queue* q : spares) futex_wake(q->parked.address());
+    for (local_queue* q : roused) futex_wake(q->asleep.address());
 }
 
 void pool_engine::on_idle() noexcept {

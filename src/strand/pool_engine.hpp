@@ -28,11 +28,12 @@ unsigned number_this_thread() noexcept;
 /// posts it, and steps of tasks that are under way, go into the inbox, under `lock_`. A worker that looks for
 /// some moves the whole inbox behind what is in the injector, which takes no time however long it is, and then
 /// takes, under `injected_lock_` alone, one, or of steps a batch for its own queue. What else a worker posts
-/// goes to that queue, what it forks to its deque; others steal from both. Locks are taken in the order lane,
-/// injected_lock_, lock_.
+/// goes to that queue, what it forks to its deque; others steal from both. If all are asleep, nothing is queued,
+/// and a task is handed to the worker that is woken for it. Locks are taken in the order lane, injected_lock_,
+/// lock_.
 ///
-/// Invariant W: if work is queued and a worker sleeps, a wake is under way (`epoch_` has changed since the
-/// sleepers read it), or a worker that is awake has yet to look everywhere. It holds because
+/// Invariant W: if work is queued and a worker sleeps, a wake is under way (`waking_`), or a worker that is
+/// awake has yet to look everywhere. It holds because
 ///   - whoever adds to the inbox, and whoever goes to sleep, does so under `lock_`; what leaves the inbox is
 ///     under the same lock counted as in the injector, so that one of the two counts tells a worker that is
 ///     about to sleep of it. Outside of that lock the counts only fall, by the hand of a worker that is awake
@@ -50,6 +51,8 @@ unsigned number_this_thread() noexcept;
 ///     barrier between the two, and whoever goes to sleep, or offers a place, a heavy one between its RMW and
 ///     one more look at the deques, a sleeper after a nap; before the first fork the ring's exchange stands
 ///     for both;
+///   - a wake takes the last sleeper off the list and changes the word that it sleeps on, under `lock_`. Who
+///     finds forks late takes itself off it, so that no wake goes to who is awake;
 ///   - a wake is swallowed only while another is under way, which it marks. Its receiver clears `waking_`
 ///     under `lock_`, so that it sees what was queued before, and searches. If the wake was marked, and it
 ///     finds work, it looks everywhere once more and passes the wake on, marked: it may have been swallowed
@@ -119,14 +122,15 @@ class pool_engine final : public engine {
         std::uint32_t last_lane = 0;      // where something was
         bool caught_up = false;           // its last claim was not as large as it may be
         bool passes_on = false;           // the wake that it has received, once it has found work
-        atomic<std::uint32_t> parked{0};  // a spare thread sleeps here
+        work* handed = nullptr;           // with that wake
+        atomic<std::uint32_t> asleep{0};  // its thread is, or is parked; the futex word. Changed under lock_
         fork_deque forks;
         record_claim claim;
         posted_here* here = nullptr; // where it runs what it takes from its claim
     };
     /// The wake that is under way: for one task, or for more, so that its receiver has to pass it on.
     enum class waking : unsigned char { nobody, for_one, for_more };
-    enum class wake : unsigned char { nobody, sleeper, parked, fresh };
+    enum class wake : unsigned char { nobody, sleeper, fresh };
     /// Whom to wake, once the lock is released: by `address` alone, but for a fresh one, for whom the engine
     /// is kept.
     struct wake_order {
@@ -145,6 +149,7 @@ class pool_engine final : public engine {
     work* take_claimed(local_queue& mine) noexcept;
     work* take_from_lanes(unsigned slot) noexcept;
     work* take_first_claimed(local_queue& mine, bool more) noexcept;
+    static void let_others_get_ahead(local_queue& mine) noexcept;
     work* claim_more(unsigned slot) noexcept;
     void refuse_lanes(work_queue& found) noexcept;
     work* take_neglected(unsigned slot, bool injected, unsigned& turn) noexcept;
@@ -165,6 +170,9 @@ class pool_engine final : public engine {
     }
     wake_order request_wake_for_lane() noexcept;
     bool sleep(local_queue& mine) noexcept;
+    static void lie_down(local_queue& mine, std::vector<local_queue*>& among) noexcept;
+    static bool stay_down(local_queue& mine, std::int64_t until) noexcept;
+    static wake_order rouse_last(std::vector<local_queue*>& among) noexcept;
     bool work_anywhere() const noexcept;
     bool work_beside_lanes() const noexcept;
     void slow_lanes_down() noexcept;
@@ -172,7 +180,7 @@ class pool_engine final : public engine {
     bool forks_were_made() const noexcept;
     bool forks_seen_late() const noexcept;
     wake_order request_wake(waking wanted) noexcept;
-    bool receive_wake() noexcept;
+    void receive_wake(local_queue& mine) noexcept;
     void carry_out(wake_order order) noexcept;
     void wake_one() noexcept;
     void pass_wake_on() noexcept;
@@ -182,6 +190,7 @@ class pool_engine final : public engine {
     bool park(unsigned slot) noexcept;
     void push_own(local_queue& q, std::span<work* const> items) noexcept;
     void inject(work& w, std::size_t level) noexcept;
+    bool hand_over(work& w) noexcept;
     static std::size_t level_of(const work& w) noexcept { return w.unstarted_ ? high + w.priority_ : begun; }
     void request_stop() noexcept;
 
@@ -189,17 +198,18 @@ class pool_engine final : public engine {
     function<void()> initializer_;
 
     // Spun on, like the others: no section that it guards is longer than a look at every queue.
-    atomic<std::uint32_t> lock_{0};
-    std::array<work_queue, levels> inbox_; // guarded by lock_
-    atomic<std::uint32_t> inbox_count_{0}; // changed under lock_
+    alignas(64) atomic<std::uint32_t> lock_{0};
     waking waking_ = waking::nobody;       // guarded by lock_: a wake is under way
     bool stop_ = false;                    // guarded by lock_
-    std::uint32_t asleep_ = 0;             // guarded by lock_: threads that sleep on epoch_
     std::uint32_t blocked_ = 0;            // guarded by lock_
     std::uint32_t extra_ = 0;              // guarded by lock_
     std::uint32_t offered_ = 0;            // guarded by lock_
-    atomic<std::uint32_t> sleepers_{0};    // changed under lock_: asleep_ + offered_
-    atomic<std::uint32_t> epoch_{0};       // changed under lock_; the futex word
+    atomic<std::uint32_t> sleepers_{0};    // changed under lock_: of threads that sleep, and places offered
+    std::vector<local_queue*> asleep_;     // guarded by lock_; has room for all
+    atomic<bool> all_asleep_{false};       // changed under lock_
+    work* handed_ = nullptr;               // guarded by lock_: for whoever receives the wake
+    atomic<std::uint32_t> inbox_count_{0}; // changed under lock_
+    std::array<work_queue, levels> inbox_; // guarded by lock_
 
     // On a line of its own: the workers', while the one above is also that of those who post.
     alignas(64) atomic<std::uint32_t> injected_lock_{0};
@@ -217,7 +227,7 @@ class pool_engine final : public engine {
     spare_chunks spares_;
     std::vector<local_queue> queues_;  // one for each worker, then one for each spare thread there may be
     const bool sleepers_pay_;          // for the order that forks need; else who forks does
-    std::vector<local_queue*> parked_; // guarded by lock_; has room for all spares
+    std::vector<local_queue*> parked_; // guarded by lock_; has room for all
     std::mutex threads_mutex_;
     bool joining_ = false;             // guarded by threads_mutex_: no more spares
     std::vector<std::thread> threads_; // guarded by threads_mutex_

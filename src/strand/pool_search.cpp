@@ -80,15 +80,18 @@ work* pool_engine::take_from_lanes(unsigned slot) noexcept {
     return claim_more(slot);
 }
 
-// Records of a lane, beginning with another one each time: all that there are, since others can halve a claim.
-//
 // Who has caught up with those who post lets them get ahead a little first, on its own processor if they wait for one.
 // At their heels it would take every task by itself, and for each they would have to fetch back the lines that it has
 // just looked at, for several times what the task costs.
+void pool_engine::let_others_get_ahead(local_queue& mine) noexcept {
+    if (std::exchange(mine.caught_up, false)) std::this_thread::yield();
+}
+
+// Records of a lane, beginning with another one each time: all that there are, since others can halve a claim.
 work* pool_engine::claim_more(unsigned slot) noexcept {
     local_queue& mine = queues_[slot];
     const std::size_t lanes = lanes_.size();
-    if (std::exchange(mine.caught_up, false)) std::this_thread::yield();
+    let_others_get_ahead(mine);
     for (std::size_t i = 0; i < lanes; ++i) {
         bool more = false;
         const std::uint32_t at = mine.next_lane++;
@@ -144,9 +147,14 @@ work* pool_engine::steal_queued(unsigned slot) noexcept {
     return nullptr;
 }
 
-// After a sleep: nothing is left of what it had, and what it was woken for most likely is where something was before.
+// After a sleep: nothing is left of what it had. What it was woken for it has been handed, or it most likely is where
+// something was before.
 work* pool_engine::first_after_sleep(unsigned slot, unsigned& turn) noexcept {
     local_queue& mine = queues_[slot];
+    if (work* w = std::exchange(mine.handed, nullptr)) {
+        mine.caught_up = true;
+        return w;
+    }
     mine.next_lane = mine.last_lane;
     if (!anything_injected())
         if (work* w = claim_more(slot)) return w;

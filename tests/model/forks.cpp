@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // What task_group::run forks on a pool's two threads: run by its owner or by a thief, waited for, helped with.
-// with: strand/pool_engine strand/pool_search strand/pool_blocking strand/engine strand/post_lane strand/failures
+// with: strand/pool_engine strand/pool_search strand/pool_sleep strand/pool_blocking strand/engine strand/post_lane strand/failures
 // with: coro/fork coro/group coro/posted coro/job coro/task_group strand/worker_local
 // small: strand/pool_engine.hpp most_spares = 256 -> most_spares = 1
 // small: strand/post_lane.hpp block = 32, blocks = 31 -> block = 2, blocks = 2

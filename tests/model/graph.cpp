@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A graph's nodes on a pool's two threads: each runs once, after those before it, and sees what they have done.
-// with: strand/pool_engine strand/pool_search strand/pool_blocking strand/engine strand/post_lane strand/failures
+// with: strand/pool_engine strand/pool_search strand/pool_sleep strand/pool_blocking strand/engine strand/post_lane strand/failures
 // with: coro/fork coro/group coro/posted coro/job strand/worker_local
 // with: strand/graph strand/graph_core strand/graph_run strand/graph_stop strand/graph_strand
 // small: strand/pool_engine.hpp most_spares = 256 -> most_spares = 1

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A gather's children on a pool's two threads: begun, taken back or stolen, counted out; the last one resumes the parent.
-// with: strand/pool_engine strand/pool_search strand/pool_blocking strand/engine strand/post_lane strand/failures
+// with: strand/pool_engine strand/pool_search strand/pool_sleep strand/pool_blocking strand/engine strand/post_lane strand/failures
 // with: coro/fork coro/group coro/posted coro/job coro/join strand/worker_local
 // small: strand/pool_engine.hpp most_spares = 256 -> most_spares = 1
 // small: strand/post_lane.hpp block = 32, blocks = 31 -> block = 2, blocks = 2

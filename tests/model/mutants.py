@@ -15,7 +15,7 @@ LOCK, CONTEXT = INCLUDE + "detail/spin_lock.hpp", INCLUDE + "detail/context.hpp"
 INBOX, PLACE, SLOT = SRC + "base/inbox.hpp", SRC + "base/parking_place.cpp", SRC + "process/slot_state.hpp"
 BYTES = SRC + "process/byte_ring.hpp"
 LANE, LANES = SRC + "strand/post_lane.hpp", SRC + "strand/post_lane.cpp"
-POOL, SEARCH = SRC + "strand/pool_engine.cpp", SRC + "strand/pool_search.cpp"
+POOL, SEARCH, SLEEP = (SRC + "strand/" + name + ".cpp" for name in ("pool_engine", "pool_search", "pool_sleep"))
 ENGINE, SCOPE = SRC + "strand/engine.cpp", SRC + "base/context.cpp"
 JOIN, FORK, STRAND = SRC + "coro/join.cpp", SRC + "coro/fork.cpp", SRC + "strand/graph_strand.cpp"
 GRAPH_STOP, BLOCKING = SRC + "strand/graph_stop.cpp", SRC + "strand/pool_blocking.cpp"
@@ -252,28 +252,27 @@ MUTANTS = [
     ("lanes", "a chunk is linked before it is open", LANES,
      ("c->open();", "last_ = &more;\n"),
      ("", "last_ = &more;\n    more.open();\n")),
-    ("pool", "no last look before going to sleep", POOL, "if (stop_ || work_possible()) {", "if (stop_) {"),
-    ("pool", "who goes to sleep does not look for forks once more", POOL, " &&\n         !forks_seen_late()))", "))"),
+    ("pool", "no last look before going to sleep", SLEEP, "if (stop_ || work_possible()) {", "if (stop_) {"),
+    ("pool", "who goes to sleep does not look for forks once more", SLEEP, " && !forks_seen_late()))", "))"),
     ("pool", "sleepers are looked for without a barrier", POOL,
      "if (sleepers_.load(order::seq_cst) == 0) return {};", "if (sleepers_.load(order::relaxed) == 0) return {};"),
-    ("pool", "who goes to sleep slows no lane down", POOL, "slow_lanes_down();\n    std::uint32_t epoch", "std::uint32_t epoch"),
+    ("pool", "who goes to sleep slows no lane down", SLEEP, "slow_lanes_down();\n    {", "{"),
     ("pool", "who claims several tells nobody of the rest", SEARCH,
      "if (sleepers_.load(order::seq_cst) != 0 && (more || !mine.claim.empty())) wake_one();",
      "if (more && sleepers_.load(order::seq_cst) != 0) wake_one();"),
-    ("pool", "a wake that is under way is never over", POOL, "mine.passes_on = receive_wake();", ""),
+    ("pool", "a wake that is under way is never over", SLEEP, "std::exchange(waking_, waking::nobody) ==", "waking_ =="),
     ("pool", "a swallowed wake is forgotten", POOL,
      "if (std::exchange(mine_here.passes_on, false)) pass_wake_on();", ""),
-    ("pool", "a wake is not marked by one that it swallows", POOL, "? wanted : waking::for_more)", "? wanted : waking_)"),
-    ("pool", "a wake that is passed on is passed on no more", POOL, "request_wake(waking::for_more)",
+    ("pool", "a wake is not marked by one that it swallows", SLEEP, "? wanted : waking::for_more)", "? wanted : waking_)"),
+    ("pool", "a wake that is passed on is passed on no more", SLEEP, "request_wake(waking::for_more)",
      "request_wake(waking::for_one)"),
     ("pool", "who comes too late is not counted out", ENGINE, "    leave(n);\n    throw_closed();", "    throw_closed();"),
     ("pool", "the last one out wakes nobody", ENGINE, "if (before & closed_bit) futex_wake_all(live_.address());", ""),
     ("pool", "a wake is over only when its receiver has searched", POOL,
-     ("mine.passes_on = receive_wake();",
-     "if (work* w = woken ? first_after_sleep(slot, turn) : next(slot, turn)) {"),
-     ("mine.passes_on = waking_ == waking::for_more;",
-     "work* const w = woken ? first_after_sleep(slot, turn) : next(slot, turn);\n            if (woken) {\n"
-     "                const spin_guard guard{lock_};\n                waking_ = waking::nobody;\n            }\n            if (w) {")),
+     "if (work* w = woken ? first_after_sleep(slot, turn) : next(slot, turn)) {",
+     "const auto mark = [this, woken](waking w) {\n                const spin_guard guard{lock_};\n                if (woken) waking_ = w;\n"
+     "            };\n            mark(waking::for_one);\n            work* const w = woken ? first_after_sleep(slot, turn) : next(slot, turn);\n"
+     "            mark(waking::nobody);\n            if (w) {"),
     ("pool", "sleepers are looked for before the record is there", LANE,
      "--credit_;\n        last_->put(r, fast_.load(order::relaxed));\n        return then();",
      "--credit_;\n        const auto told = then();\n        last_->put(r, fast_.load(order::relaxed));\n        return told;"),
@@ -286,15 +285,20 @@ MUTANTS = [
      ("}\n\nnamespace",
      "void pool_engine::push_own(local_queue& q, std::span<work* const> items) noexcept {\n"
      "    if (sleepers_.load(order::seq_cst) != 0) wake_one();\n")),
-    ("pool", "what has a priority wakes nobody", POOL, "order = request_wake(waking::for_one);", "order = {};"),
-    ("pool", "who sees the end does not look any more", POOL, "return !(stop_ && !work_anywhere());", "return !stop_;"),
-    ("pool", "who goes to sleep announces itself by acquire and release", POOL, "sleepers_.fetch_add(1, order::seq_cst);",
+    ("pool", "what has a priority wakes nobody", POOL, "        order = request_wake(waking::for_one);\n    }", "    }"),
+    ("pool", "who sees the end does not look any more", SLEEP, "return !(stop_ && !work_anywhere());", "return !stop_;"),
+    ("pool", "who goes to sleep announces itself by acquire and release", SLEEP, "sleepers_.fetch_add(1, order::seq_cst);",
      "sleepers_.fetch_add(1, order::acq_rel);"),
-    ("pool", "who wakes wakes before the epoch is another", POOL,
-     "epoch_.fetch_add(1, order::release);\n        return {wake::sleeper, epoch_.address()};",
-     "futex_wake(epoch_.address());\n        epoch_.fetch_add(1, order::release);\n        return {};"),
-    ("pool", "who goes to sleep reads the epoch after the lock", POOL, "epoch = epoch_.load(order::relaxed);\n    }",
-     "}\n    epoch = epoch_.load(order::relaxed);"),
+    ("pool", "who wakes wakes before it says so", SLEEP,
+     ("word.store(0, order::relaxed); // who sees it takes lock_ before it looks at anything\n", "return {wake::sleeper, word.address()};"),
+     ("futex_wake(word.address());\n", "word.store(0, order::relaxed);\n    return {};")),
+    ("pool", "who goes to sleep says so after the lock", SLEEP,
+     ("mine.asleep.store(1, order::relaxed); // by us alone looked at without lock_\n", "all_asleep_.store(asleep_.size() >= workers_, order::relaxed);\n    }"),
+     ("", "all_asleep_.store(asleep_.size() >= workers_, order::relaxed);\n    }\n    mine.asleep.store(1, order::relaxed);")),
+    ("pool", "who has woken by itself is still taken for asleep", SLEEP, "std::erase(asleep_, &mine);", ""),
+    ("pool", "what is handed over is not taken along", SLEEP, "mine.handed = std::exchange(handed_, nullptr);", ""),
+    ("pool", "what is handed over is kept", SLEEP, "std::exchange(handed_, nullptr)", "handed_"),
+    ("pool", "what nobody has taken is handed over", POOL, "if (order.what != wake::sleeper) return false;", ""),
     ("pool", "who closes does not wait for who posts", LANE,
      "std::uint32_t take_credit() noexcept {\n        const spin_guard guard{lock_};", "std::uint32_t take_credit() noexcept {"),
     ("blocking", "who blocks does not look whether anything is queued", BLOCKING,

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The pool's threads: whatever is posted is run, once; nobody sleeps while there is work; shutdown ends.
-// with: strand/pool_engine strand/pool_search strand/pool_blocking strand/engine strand/post_lane strand/failures
+// with: strand/pool_engine strand/pool_search strand/pool_sleep strand/pool_blocking strand/engine strand/post_lane strand/failures
 // small: strand/pool_engine.hpp most_spares = 256 -> most_spares = 1
 // small: strand/post_lane.hpp block = 32, blocks = 31 -> block = 2, blocks = 2
 // with: coro/fork coro/group coro/posted coro/job strand/worker_local
@@ -28,6 +28,52 @@ TEST(Model, Pool_APostWakesASleeper) {
             p.post([&runs] { ++runs; });
             p.shutdown();
             check(runs == 2, "a post was lost, or run twice");
+        },
+        long_ones);
+}
+
+// Each goes to the worker, if that sleeps, or else into the lane.
+TEST(Model, Pool_WhatIsHandedToASleeperIsRunOnceInItsTurn) {
+    explored_tasks(
+        "pool: one worker, two submits",
+        [] {
+            int runs = 0;
+            pool p{1};
+            auto first = p.submit([&runs] { return runs++; });
+            auto second = p.submit([&runs] { return runs++; });
+            p.shutdown();
+            check(first.get() == 0 && second.get() == 1, "one has overtaken the other");
+        },
+        long_ones);
+}
+
+TEST(Model, Pool_OneTaskIsHandedToASleeper) {
+    explored_at_random("pool: two workers, submits from two threads", [] {
+        plait::testing::atomic<int> runs{0};
+        pool p{2};
+        const auto count = [&runs] { runs.fetch_add(1); };
+        thread other{"other", [&] { p.submit(count).wait(); }};
+        p.submit(count).wait();
+        other.join();
+        p.submit(count).wait();
+        p.shutdown();
+        check(runs.load() == 3);
+    });
+}
+
+TEST(Model, Pool_WhatIsCancelledInASleepersHandIsTakenAllTheSame) {
+    explored_tasks(
+        "pool: a submit that is cancelled, shutdown",
+        [] {
+            bool ran = false;
+            bool cancelled = false;
+            {
+                pool p{1};
+                auto task = p.submit([&ran] { ran = true; });
+                cancelled = task.cancel();
+                p.shutdown();
+            }
+            check(ran != cancelled, "cancelled and run, or neither");
         },
         long_ones);
 }
@@ -177,6 +223,29 @@ TEST(Model, Pool_AForkWakesASleeper) {
         pool p{2};
         p.post([&forks] {
             for (forked_one& f : forks) f.fork_and_wait();
+        });
+        p.shutdown();
+    });
+}
+
+// Who has gone to sleep and finds the first fork late wakes by itself, and is held up in it; the second needs another.
+struct waiting_fork : forked_one {
+    waiting_fork() noexcept { run_ = &told; }
+    static void told(plait::detail::work& w) noexcept {
+        auto& self = static_cast<waiting_fork&>(w);
+        self.next.ran.wait();
+        self.ran.raise();
+    }
+    forked_one next;
+};
+TEST(Model, Pool_WhoHasWokenByItselfIsNotTakenForAsleep) {
+    explored_at_random("pool: a fork that waits for the one after it", [] {
+        waiting_fork first;
+        pool p{3};
+        p.post([&first] {
+            check(plait::detail::current().forks->fork(first));
+            first.next.fork_and_wait();
+            first.ran.wait();
         });
         p.shutdown();
     });

@@ -50,6 +50,11 @@ class pool final : public plait::in_process_executor {
 
   private:
     plait::detail::worker& pick() override { return *engine; }
+    plait::detail::worker* counting_queue() override {
+        engine->refuse_if_closed();
+        return engine;
+    }
+    void count_in_and_post(plait::detail::work& w) override { engine->count_in_and_post(w); }
 };
 
 /// Waited for by a thread of the pool that does not say so: nobody takes its place.
