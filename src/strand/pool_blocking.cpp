@@ -31,12 +31,12 @@ pool_engine::wake_order pool_engine::take_place() noexcept {
     recount();
     if (parked_.empty()) {
         add_owner(); // the thread is started outside of the lock
-        return {wake::fresh, nullptr};
+        return {nullptr, true};
     }
     return rouse_last(parked_);
 }
 
-// After take_place() said fresh.
+// After take_place() said so.
 void pool_engine::start_spare() noexcept {
     unsigned slot = 0;
     {

@@ -155,7 +155,7 @@ bool pool_engine::hand_over(work& w) noexcept {
     {
         const spin_guard guard{lock_};
         if (all_asleep_.load(order::relaxed)) order = request_wake(waking::for_one);
-        if (order.what != wake::sleeper) return false;
+        if (!order.sleeper) return false;
         handed_ = &w;
     }
     carry_out(order);

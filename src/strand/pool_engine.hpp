@@ -130,12 +130,11 @@ class pool_engine final : public engine {
     };
     /// The wake that is under way: for one task, or for more, so that its receiver has to pass it on.
     enum class waking : unsigned char { nobody, for_one, for_more };
-    enum class wake : unsigned char { nobody, sleeper, fresh };
-    /// Whom to wake, once the lock is released: by `address` alone, but for a fresh one, for whom the engine
-    /// is kept.
+    /// What is to be done once the lock is released. A thread that sleeps is woken by its word's address alone, since
+    /// the pool may be gone; for one that is to be started the engine is kept.
     struct wake_order {
-        wake what = wake::nobody;
-        const std::uint32_t* address = nullptr;
+        const std::uint32_t* sleeper = nullptr;
+        bool starts_one = false;
     };
 
     ~pool_engine() override;

@@ -25,7 +25,7 @@ pool_engine::wake_order pool_engine::rouse_last(std::vector<local_queue*>& among
     atomic<std::uint32_t>& word = among.back()->asleep;
     among.pop_back();
     word.store(0, order::relaxed); // who sees it takes lock_ before it looks at anything
-    return {wake::sleeper, word.address()};
+    return {word.address(), false};
 }
 
 // Under lock_: from now on it is found there, and may be roused.
@@ -48,11 +48,10 @@ void pool_engine::receive_wake(local_queue& mine) noexcept {
     mine.handed = std::exchange(handed_, nullptr);
 }
 
-// By the address alone: once the lock is released the pool may end, and be gone.
 void pool_engine::carry_out(wake_order order) noexcept {
-    if (order.what == wake::sleeper)
-        futex_wake(order.address);
-    else if (order.what == wake::fresh)
+    if (order.sleeper)
+        futex_wake(order.sleeper);
+    else if (order.starts_one)
         start_spare();
 }
 
