@@ -6,11 +6,10 @@
 #include "sys/membarrier.hpp"
 #include "sys/placement.hpp"
 
-#include <algorithm>
 #include <atomic>
 #include <bit>
-#include <plait/errors.hpp>
-#include <string>
+#include <new>
+#include <utility>
 
 namespace plait::detail {
 
@@ -118,7 +117,7 @@ void pool_engine::count_in_and_post(work& w) {
         work* const single = &w;
         return push_own(queues_[e.slot], {&single, 1});
     }
-    if (level_of(w) == normal && !all_asleep_.load(order::relaxed)) {
+    if (level_of(w) == normal && !all_asleep_.load(order::relaxed)) { // else post() hands it over
         try {
             return carry_out(lane_of_this_thread().put_on_credit(
                 posted_record{w}, spares_, [this] { enter(post_lane::credit); },

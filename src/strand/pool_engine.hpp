@@ -120,10 +120,10 @@ class pool_engine final : public engine {
         std::uint32_t next_lane = 0;      // to look into
         std::uint32_t next_under_way = 0; // to take from; see take_under_way()
         std::uint32_t last_lane = 0;      // where something was
-        bool caught_up = false;           // its last claim was not as large as it may be
-        bool passes_on = false;           // the wake that it has received, once it has found work
-        work* handed = nullptr;           // with that wake
-        atomic<std::uint32_t> asleep{0};  // its thread is, or is parked; the futex word. Changed under lock_
+        bool caught_up = false; // its last claim was not as large as it may be, or it was handed a task
+        bool passes_on = false; // the wake that it has received, once it has found work
+        work* handed = nullptr; // with that wake
+        atomic<std::uint32_t> asleep{0}; // its thread is, or is parked; the futex word. Changed under lock_
         fork_deque forks;
         record_claim claim;
         posted_here* here = nullptr; // where it runs what it takes from its claim

@@ -3,7 +3,6 @@
 #include "strand/pool_engine.hpp"
 
 #include "sys/futex.hpp"
-#include "sys/membarrier.hpp"
 
 #include <algorithm>
 #include <utility>
